@@ -1,0 +1,42 @@
+"""A gate: one promise that a challenger must keep before it may go live."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Scores = Mapping[str, float]
+"""Metric name -> score on one holdout; higher is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One promise that a challenger must keep, on one metric where higher is better.
+
+    `at_least` is a floor; `no_worse_by` allows at most that much less than the champion's
+    score on the same holdout (and asks nothing while there is no champion).
+    """
+
+    metric: str
+    at_least: float | None = None
+    no_worse_by: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_least is None and self.no_worse_by is None:
+            msg = f"Gate({self.metric!r}) promises nothing: give at_least= or no_worse_by="
+            raise ValueError(msg)
+
+    def objection(self, challenger: Scores, champion: Scores | None) -> str | None:
+        """Say why the challenger fails this gate, or return None if it passes."""
+        score = challenger[self.metric]
+        if math.isnan(score):  # NaN is below nothing, so it would pass every test that follows
+            return f"{self.metric} is not a number"
+        if self.at_least is not None and score < self.at_least:
+            return f"{self.metric} is {score:.4f}, below the promised {self.at_least:.4f}"
+        if self.no_worse_by is not None and champion is not None:
+            floor = champion[self.metric] - self.no_worse_by
+            if not score >= floor:
+                return (
+                    f"{self.metric} is {score:.4f}, more than {self.no_worse_by:.4f} below "
+                    f"the champion's {champion[self.metric]:.4f}"
+                )
+        return None

@@ -1,0 +1,131 @@
+"""Where things are: the only reader of the environment."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from keepfit.errors import StackError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The root of this checkout: code runs from here and is never installed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Addresses and folders of one Keepfit; every default works on a laptop.
+
+    Each field is read from the environment variable KEEPFIT_<NAME> (upper case).
+    """
+
+    home: Path = ROOT / "var"
+    host: str = "127.0.0.1"
+    serving_port: int = 8300
+    prefect_port: int = 4200
+    mlflow_port: int = 5000
+    workers: int = 2
+    database_url: str | None = None
+    """Where the store is; None is a SQLite file in the home."""
+    replay: bool = False
+    """Let callers set the clock of a request: only for a server that replays the past."""
+    journal_bytes: int = 64 * 1024 * 1024
+    """The size at which a worker closes its journal file and opens the next."""
+    body_bytes: int = 8 * 1024 * 1024
+    rows: int = 10_000
+    """The largest body and the most rows that one request may have."""
+    poll_s: float = 0.25
+    """How often a worker looks at the release pointer."""
+    status_s: float = 1.0
+    """How often a worker rewrites its status file."""
+    confirm_s: float = 30.0
+    """How long a swap waits for every worker."""
+
+    @classmethod
+    def from_env(cls) -> "Settings":
+        """Read the environment; refuse a value of the wrong type by the variable's name."""
+        given: dict[str, object] = {}
+        for name, field in cls.__dataclass_fields__.items():
+            variable = f"KEEPFIT_{name.upper()}"
+            text = os.environ.get(variable)
+            if text:
+                given[name] = _parsed(variable, text, field.default)
+        return cls(**given)  # pyright: ignore[reportArgumentType]
+
+    def environment(self) -> dict[str, str]:
+        """Say the same to a child process; the inverse of `from_env`."""
+        told = {f"KEEPFIT_{n.upper()}": getattr(self, n) for n in self.__dataclass_fields__}
+        return {n: _told(v) for n, v in told.items() if v is not None}
+
+    @cached_property
+    def store_url(self) -> str:
+        """The store's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.home / 'keepfit.db'}"
+
+    @property
+    def serving_url(self) -> str:
+        """Where predictions are asked for."""
+        return f"http://{self.host}:{self.serving_port}"
+
+    @property
+    def prefect_url(self) -> str:
+        """Where Prefect's pages are; its API is below /api."""
+        return f"http://{self.host}:{self.prefect_port}"
+
+    @property
+    def mlflow_url(self) -> str:
+        """Where the registry is."""
+        return f"http://{self.host}:{self.mlflow_port}"
+
+    def journal(self, project: str) -> Path:
+        """Where the workers write what they answered, and their status files."""
+        return self.home / "journal" / project
+
+    def releases(self, project: str) -> Path:
+        """Where bundles are published, and the pointer to the champion."""
+        return self.home / "releases" / project
+
+    def snapshots(self, project: str) -> Path:
+        """Where frozen training sets are kept as Parquet."""
+        return self.home / "snapshots" / project
+
+    def landing(self, project: str) -> Path:
+        """Where people and other systems drop files with rows or labels."""
+        return self.home / "landing" / project
+
+    def reports(self, project: str) -> Path:
+        """Where the pages and verdicts of `watch` are."""
+        return self.home / "reports" / project
+
+
+def _parsed(variable: str, text: str, default: object) -> object:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if isinstance(default, int | float):
+            return type(default)(text)
+    except (ValueError, KeyError):
+        kind = "true or false" if isinstance(default, bool) else "a whole number"
+        kind = "a number" if isinstance(default, float) else kind
+        msg = f"{variable}={text!r}: expected {kind}; correct it or unset it"
+        raise StackError(msg) from None
+    return Path(text).resolve() if isinstance(default, Path) else text
+
+
+def _told(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def code_commit() -> str:
+    """Name the commit of this checkout, with `-dirty` where files differ from it; "unknown" outside git."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    told = subprocess.run(
+        [git, "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip() or "unknown"

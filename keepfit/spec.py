@@ -1,0 +1,272 @@
+"""The whole plug-in surface: a project, its columns and its target, as frozen dataclasses."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from keepfit.errors import ProjectRefused
+from keepfit.gates import Gate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy import ndarray
+
+Value = float | int | str | bool | None
+"""One cell as it comes over HTTP or out of a file; None is missing."""
+
+LARGEST = 3.4028234663852886e38
+"""The largest float32: models see float32, so a larger number would become infinite."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature: its kind, and what a value of it may be.
+
+    A model sees numbers and flags as float32 (missing: NaN) and categories as text (missing: "").
+    """
+
+    kind: Literal["number", "category", "flag"]
+    between: tuple[float, float] | None = None
+    among: tuple[str, ...] | None = None
+    optional: bool = False
+
+    @classmethod
+    def number(cls, *, between: tuple[float, float] | None = None, optional: bool = False) -> Self:
+        """Take a finite number, within `between` (both ends included) where it is given."""
+        return cls("number", between=between, optional=optional)
+
+    @classmethod
+    def category(cls, *, among: Sequence[str] | None = None, optional: bool = False) -> Self:
+        """Take text; one of `among` where it is given, otherwise anything, also what is new."""
+        return cls("category", among=None if among is None else tuple(among), optional=optional)
+
+    @classmethod
+    def flag(cls, *, optional: bool = False) -> Self:
+        """Take true or false (0 and 1 are taken too)."""
+        return cls("flag", optional=optional)
+
+    def objection(self, value: Value) -> str | None:
+        """Say what is wrong with a value, or return None if it may be taken."""
+        if value is None:
+            return None if self.optional else f"expected {self._expected()}, got nothing"
+        if self.kind == "number":
+            return self._number_objection(value)
+        if self.kind == "flag":
+            # NaN and 2 are neither true nor false; True == 1 and False == 0.
+            return None if value in (0, 1) and not isinstance(value, str) else self._got(value)
+        if not isinstance(value, str):
+            return self._got(value)
+        if self.among is not None and value not in self.among:
+            return f"expected one of {', '.join(map(repr, self.among))}, got {_shown(value)}"
+        if value == "" and not self.optional:
+            return "expected text, got nothing"
+        return None
+
+    def _number_objection(self, value: Value) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self._got(value)
+        if not -LARGEST <= value <= LARGEST:  # also true of NaN and the infinities
+            return f"expected a finite number, got {_shown(value)}"
+        if self.between is not None and not self.between[0] <= value <= self.between[1]:
+            low, high = self.between
+            return f"expected a number between {low:g} and {high:g}, got {_shown(value)}"
+        return None
+
+    def _expected(self) -> str:
+        return {"number": "a number", "category": "text", "flag": "true or false"}[self.kind]
+
+    def _got(self, value: Value) -> str:
+        return f"expected {self._expected()}, got {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    """Show a refused value, cut so that a message stays a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more than 4,300 digits has no decimal text
+        return "a number too long to show"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is predicted: two classes, several, or a number.
+
+    `classes` is the order of the probabilities in every answer; a binary target has (0, 1).
+    """
+
+    kind: Literal["binary", "multiclass", "regression"]
+    name: str
+    classes: tuple[int | str, ...] = ()
+
+    @classmethod
+    def binary(cls, name: str) -> Self:
+        """Predict yes or no; labels are true and false, or 1 and 0."""
+        return cls("binary", name, (0, 1))
+
+    @classmethod
+    def multiclass(cls, name: str, classes: Sequence[int | str]) -> Self:
+        """Predict one of `classes`, all text or all whole numbers."""
+        return cls("multiclass", name, tuple(classes))
+
+    @classmethod
+    def regression(cls, name: str) -> Self:
+        """Predict a finite number."""
+        return cls("regression", name)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers an answer has: P(positive), one per class, or the value."""
+        return len(self.classes) if self.kind == "multiclass" else 1
+
+    def objection(self, label: Value) -> str | None:
+        """Say what is wrong with a label, or return None if it may be taken."""
+        if self.kind == "regression":
+            number = isinstance(label, int | float) and not isinstance(label, bool)
+            if number and -LARGEST <= label <= LARGEST:
+                return None
+            return f"expected a finite number, got {_shown(label)}"
+        if self.kind == "binary":
+            if label in (0, 1) and not isinstance(label, str):
+                return None
+            return f"expected true or false, got {_shown(label)}"
+        if label in self.classes and not isinstance(label, bool):
+            return None
+        return f"expected one of {', '.join(map(repr, self.classes))}, got {_shown(label)}"
+
+
+Metric = str | Callable[["ndarray", "ndarray"], float]
+"""A scikit-learn scorer's name, or f(y_true, answer) -> score, where higher is better and *answer*
+is P(positive) [n], the probabilities in the order of `target.classes` [n, k], or the value [n]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """All that Keepfit must know to keep one model fit.
+
+    `build` returns a fresh, unfitted estimator; it is given a data frame with the features as
+    columns, in their order. The first metric is the primary: a challenger must gain on it.
+    Naming a column in `time`, `label_time`, `reference` or `subject` says where a file has it.
+    """
+
+    name: str
+    features: Mapping[str, Column]
+    target: Target
+    build: Callable[[], object]
+    metrics: Sequence[Metric]
+    gates: Sequence[Gate]
+
+    time: str = "predicted_at"
+    label_time: str | None = "observed_at"
+    reference: str | None = "reference_id"
+    subject: str | None = None
+    timezone: str | None = None
+    """Where times without an offset are; without it they are refused."""
+
+    holdout: timedelta = timedelta(days=14)
+    """The newest part of a snapshot, on which models are judged; of the first snapshot at most a fifth."""
+    training: timedelta | None = None
+    """How far back a model learns; None is all that is known."""
+    current: timedelta = timedelta(days=14)
+    """The window that `watch` judges."""
+    reference_span: timedelta = timedelta(days=28)
+    """The window before the champion's training end that `current` is compared against."""
+    retrain_every: timedelta | None = timedelta(days=28)
+    """The age of a champion's training data that is by itself a reason to retrain."""
+
+    min_rows: int = 200
+    """Fewer rows in a window or a holdout give no verdict."""
+    drift_p_value: float = 0.01
+    drift_effect: float = 0.1
+    """The smallest share of rows (0 to 1) that must have moved for drift to be worth a word."""
+    confidence: float = 0.95
+    """Of the interval that a challenger's gain must exclude zero with."""
+    seed: int = 0
+    export: Callable[[object, "pd.DataFrame"], bytes] | None = None
+    """Turn the fitted estimator into ONNX; without it, skl2onnx does."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", dict(self.features))
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        object.__setattr__(self, "gates", tuple(self.gates))
+        if refusal := _refusal(self):
+            msg = f"project {self.name!r}: {refusal}"
+            raise ProjectRefused(msg)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Name each metric, in the project's order; the first is the primary."""
+        return tuple(metric_name(metric) for metric in self.metrics)
+
+    @property
+    def primary(self) -> str:
+        """Name the metric on which a challenger must gain."""
+        return self.metric_names[0]
+
+
+def metric_name(metric: Metric) -> str:
+    """Name a metric as gates, reports and the registry know it."""
+    return metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
+
+
+def _refusal(project: Project) -> str | None:
+    if not _NAME.fullmatch(project.name):
+        return "name: use 1 to 63 lower-case letters, digits, - and _, beginning with a letter"
+    if not project.features:
+        return "features: name at least one Column"
+    if not project.metrics:
+        return "metrics: name at least one, the first is the one a challenger must gain on"
+    if not project.gates:
+        return "gates: a project without a Gate would promote anything; promise at least one"
+    unknown = [g.metric for g in project.gates if g.metric not in project.metric_names]
+    if unknown:
+        return f"gates: {unknown[0]!r} is not among metrics {list(project.metric_names)}"
+    return _columns_refusal(project) or _target_refusal(project) or _settings_refusal(project)
+
+
+def _columns_refusal(project: Project) -> str | None:
+    for name, column in project.features.items():
+        if not name or len(name) > 200 or not name.isprintable():
+            return f"features: {name!r} is no name for a column; use printable text"
+        if column.between is not None and not column.between[0] < column.between[1]:
+            return f"features.{name}: between={column.between} holds no number; the lower end comes first"
+        if column.among is not None and (not column.among or len(set(column.among)) < len(column.among)):
+            return f"features.{name}: among= must name each category once"
+    taken = {project.time, project.label_time, project.reference, project.target.name}
+    if clash := taken & set(project.features):
+        return f"features.{min(map(str, clash))}: this column is already a time, the reference or the target"
+    return None
+
+
+def _target_refusal(project: Project) -> str | None:
+    target = project.target
+    if target.kind != "multiclass":
+        return None
+    if len(target.classes) < 2 or len(set(target.classes)) < len(target.classes):
+        return "target: name at least two classes, each once"
+    if {type(c) for c in target.classes} not in ({int}, {str}):
+        return "target: classes must be all text or all whole numbers"
+    return None
+
+
+def _settings_refusal(project: Project) -> str | None:
+    if project.timezone is not None:
+        try:
+            ZoneInfo(project.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return f"timezone: {project.timezone!r} is not in the IANA time zone database"
+    for name in ("holdout", "training", "current", "reference_span", "retrain_every"):
+        span: timedelta | None = getattr(project, name)
+        if span is not None and span <= timedelta():
+            return f"{name}: must be longer than nothing, got {span}"
+    if not 0 < project.drift_p_value < 1 or not 0 < project.confidence < 1:
+        return "drift_p_value and confidence: must lie between 0 and 1"
+    if not 0 <= project.drift_effect < 1 or project.min_rows < 1 or math.isnan(project.drift_effect):
+        return "drift_effect must lie between 0 and 1, min_rows must be at least 1"
+    return None
