@@ -62,7 +62,7 @@ def _module(place: str, where: str) -> ModuleType:
             raise ProjectNotFound(f"{where}: {_NOWHERE}") from None
         msg = f"{where}: it imports {missing.name!r}, which is not installed; `uv add` what provides it"
         raise ProjectError(msg) from missing
-    except Exception as fault:  # noqa: BLE001 - the project file is the user's: whatever it raises is theirs to read
+    except Exception as fault:  # the project file is the user's: whatever it raises is theirs to read
         place_of = _line_of(fault, path)
         msg = f"{where}: importing it failed{place_of}: {type(fault).__name__}: {fault}"
         raise ProjectError(msg) from fault

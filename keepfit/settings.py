@@ -26,6 +26,8 @@ class Settings:
     prefect_port: int = 4200
     mlflow_port: int = 5000
     workers: int = 2
+    project_name: str = "flights"
+    """The project that the prediction service serves: the name in the project file, not its path."""
     database_url: str | None = None
     """Where the store is; None is a SQLite file in the home."""
     replay: bool = False
@@ -129,3 +131,8 @@ def code_commit() -> str:
         check=False,
     )
     return told.stdout.strip() or "unknown"
+
+
+def inherited_environment() -> dict[str, str]:
+    """Copy what this process was given, for a child process to be given too."""
+    return dict(os.environ)

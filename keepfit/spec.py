@@ -128,10 +128,9 @@ class Target:
     def objection(self, label: Value) -> str | None:
         """Say what is wrong with a label, or return None if it may be taken."""
         if self.kind == "regression":
-            number = isinstance(label, int | float) and not isinstance(label, bool)
-            if number and -LARGEST <= label <= LARGEST:
-                return None
-            return f"expected a finite number, got {_shown(label)}"
+            if isinstance(label, bool) or not isinstance(label, int | float):
+                return f"expected a number, got {_shown(label)}"
+            return None if -LARGEST <= label <= LARGEST else f"expected a finite number, got {_shown(label)}"
         if self.kind == "binary":
             if label in (0, 1) and not isinstance(label, str):
                 return None

@@ -1,0 +1,1 @@
+"""What is remembered: journals, the store, the ledger, snapshots, bundles and releases."""

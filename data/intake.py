@@ -1,0 +1,297 @@
+"""Raw row -> record, or the reason why not."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from data.files import BadRow, Row
+from data.records import Label, Prediction, Rejected, now, uuid7
+from data.store import Batch
+from data.tables import microseconds
+from keepfit.errors import FileUnreadable, RowRefused
+from keepfit.spec import Column, Project, Value
+
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_LONGEST_REFERENCE = 500
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from, and when they are said to be known.
+
+    `known_at` None is an import: a prediction is known when it was made, a label at its `label_time`.
+    """
+
+    name: str
+    known_at: datetime | None = None
+
+
+@dataclass
+class Records:
+    """What intake made of rows; `raw` keeps each prediction's row for a later refusal."""
+
+    predictions: list[Prediction] = field(default_factory=list[Prediction])
+    labels: list[Label] = field(default_factory=list[Label])
+    rejected: list[Rejected] = field(default_factory=list[Rejected])
+    raw: dict[str, str] = field(default_factory=dict[str, str])
+
+    def batch(self, objections: Mapping[str, str], origin: Origin) -> Batch:
+        """Set aside the predictions that `objections` names by id, with the labels that came with them."""
+        refused = [
+            Rejected("row", self.raw[p.prediction_id], objections[p.prediction_id], origin.name, now())
+            for p in self.predictions
+            if p.prediction_id in objections
+        ]
+        return Batch(
+            [p for p in self.predictions if p.prediction_id not in objections],
+            [x for x in self.labels if x.prediction_id not in objections],
+            [*self.rejected, *refused],
+        )
+
+
+def kind_of_file(project: Project, columns: Iterable[str], name: str) -> Literal["rows", "labels"]:
+    """Tell whole rows from labels by a file's columns; raise FileUnreadable when it is neither."""
+    present = set(columns)
+    if present & set(project.features):
+        needed = {n for n, column in project.features.items() if not column.optional} | {project.time}
+        if missing := sorted(needed - present):
+            msg = f"{name}: lacks {', '.join(missing)}; rows need every feature and the time"
+            raise FileUnreadable(msg)
+        return "rows"
+    keys = present & {"prediction_id", "reference_id", project.reference}
+    if keys and present & {"label", project.target.name}:
+        return "labels"
+    msg = (
+        f"{name}: holds neither rows of {project.name} (its features and {project.time!r}) nor labels "
+        f"(prediction_id or reference_id, and {project.target.name!r}); correct the header"
+    )
+    raise FileUnreadable(msg)
+
+
+def take_rows(project: Project, rows: Iterable[Row | BadRow], origin: Origin) -> Records:
+    """Turn whole rows, labelled or not, into predictions without an output, and labels.
+
+    Ids come from the content, so the same row taken in twice is one record.
+    """
+    records = Records()
+    copies: Counter[str] = Counter()
+    for row in rows:
+        content = _content(row)
+        try:
+            if isinstance(row, BadRow):
+                raise RowRefused(row.reason)
+            prediction = _prediction(project, row, origin, copies)
+            label = _row_label(project, row, prediction, origin)
+        except RowRefused as refusal:
+            records.rejected.append(Rejected("row", content, str(refusal), origin.name, now()))
+            continue
+        records.predictions.append(prediction)
+        records.raw[prediction.prediction_id] = content
+        if label is not None:
+            records.labels.append(label)
+    return records
+
+
+def take_labels(project: Project, rows: Iterable[Row | BadRow], origin: Origin) -> Records:
+    """Turn rows of prediction_id or reference id, label and time into labels."""
+    records = Records()
+    for row in rows:
+        try:
+            if isinstance(row, BadRow):
+                raise RowRefused(row.reason)
+            records.labels.append(_label(project, row, origin))
+        except RowRefused as refusal:
+            records.rejected.append(Rejected("label", _content(row), str(refusal), origin.name, now()))
+    return records
+
+
+def take_journaled(
+    project: Project, predictions: Iterable[Prediction], labels: Iterable[Label], source: str
+) -> Records:
+    """Take what the server journaled; it was checked against the schema of the model that answered."""
+    records = Records()
+    for prediction in predictions:
+        content = msgspec.json.encode(prediction).decode()
+        try:
+            features = _features(project, prediction.features)
+        except RowRefused as refusal:
+            records.rejected.append(Rejected("row", content, str(refusal), source, now()))
+            continue
+        records.predictions.append(msgspec.structs.replace(prediction, features=features))
+        records.raw[prediction.prediction_id] = content
+    for label in labels:
+        if objection := project.target.objection(label.label):
+            content = msgspec.json.encode(label).decode()
+            reason = f"{project.target.name}: {objection}"
+            records.rejected.append(Rejected("label", content, reason, source, now()))
+        else:
+            records.labels.append(label)
+    return records
+
+
+def parse_time(project: Project, name: str, raw: object) -> datetime:
+    """Read an aware time; one without an offset is in the project's timezone, or refused."""
+    if isinstance(raw, str):
+        try:
+            raw = datetime.fromisoformat(raw)
+        except ValueError:
+            msg = f"{name}: expected a time such as 2013-02-01T09:30:00+01:00, got {raw[:60]!r}"
+            raise RowRefused(msg) from None
+    if isinstance(raw, date) and not isinstance(raw, datetime):
+        raw = datetime(raw.year, raw.month, raw.day)  # noqa: DTZ001 - made aware below, or refused
+    if not isinstance(raw, datetime):
+        msg = f"{name}: expected a time, got {'nothing' if raw is None else repr(raw)[:60]}"
+        raise RowRefused(msg)
+    if raw.tzinfo is None:
+        if project.timezone is None:
+            msg = f"{name}: the time {raw} has no offset; add one, or name the project's timezone"
+            raise RowRefused(msg)
+        return raw.replace(tzinfo=ZoneInfo(project.timezone))
+    return raw
+
+
+def _prediction(project: Project, row: Row, origin: Origin, copies: Counter[str]) -> Prediction:
+    features = _features(project, row)
+    predicted_at = parse_time(project, project.time, row.get(project.time))
+    reference = _reference(project, row)
+    key = msgspec.json.encode([project.name, reference, microseconds(predicted_at)]).decode()
+    if reference is None:
+        key += msgspec.json.encode([features, str(row.get(project.target.name))]).decode()
+        copies[key] += 1  # two equal rows of one file are two rows
+        key += str(copies[key])
+    return Prediction(
+        prediction_id=_id(predicted_at, key),
+        features=features,
+        predicted_at=predicted_at,
+        known_at=origin.known_at or predicted_at,
+        reference_id=reference,
+    )
+
+
+def _row_label(project: Project, row: Row, prediction: Prediction, origin: Origin) -> Label | None:
+    raw = row.get(project.target.name)
+    if raw is None or (isinstance(raw, float) and math.isnan(raw)):
+        return None
+    observed_at = prediction.predicted_at
+    if project.label_time is not None and project.label_time in row:
+        observed_at = parse_time(project, project.label_time, row[project.label_time])
+    label = _label_value(project, raw)
+    known_at = origin.known_at or observed_at
+    key = f"{prediction.prediction_id}{label!r}{microseconds(observed_at)}{microseconds(known_at)}"
+    return Label(
+        label_id=_id(known_at, key),
+        label=label,
+        observed_at=observed_at,
+        known_at=known_at,
+        source=origin.name,
+        prediction_id=prediction.prediction_id,
+    )
+
+
+def _label(project: Project, row: Row, origin: Origin) -> Label:
+    prediction_id, reference = row.get("prediction_id"), _reference(project, row)
+    if (prediction_id is None) == (reference is None):
+        msg = "expected a prediction_id or a reference id, one of both"
+        raise RowRefused(msg)
+    label = _label_value(project, row.get(project.target.name, row.get("label")))
+    known_at = origin.known_at or now()
+    times = [name for name in (project.label_time, "observed_at") if name is not None and row.get(name)]
+    observed_at = parse_time(project, times[0], row[times[0]]) if times else known_at
+    times_key = f"{microseconds(observed_at)}{microseconds(known_at)}"
+    return Label(
+        label_id=_id(known_at, f"{project.name}{prediction_id}{reference}{label!r}{times_key}"),
+        label=label,
+        observed_at=observed_at,
+        known_at=known_at,
+        source=origin.name,
+        prediction_id=None if prediction_id is None else str(prediction_id),
+        reference_id=reference,
+    )
+
+
+def _features(project: Project, row: Mapping[str, object]) -> dict[str, Value]:
+    features: dict[str, Value] = {}
+    for name, column in project.features.items():
+        value = _coerced(column, row.get(name))
+        # Ranges, sets and gaps are the expectations' work; here only what has no type to be checked in.
+        if value is not None and (objection := _untyped(column).objection(value)):
+            msg = f"{name}: {objection}"
+            raise RowRefused(msg)
+        features[name] = value
+    return features
+
+
+def _untyped(column: Column) -> Column:
+    return Column(column.kind, optional=True)
+
+
+def _coerced(column: Column, raw: object) -> Value:
+    """Read a cell as its column's kind where that is beyond doubt; otherwise leave it to be refused."""
+    if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
+        return None
+    if isinstance(raw, Decimal):
+        raw = float(raw)
+    if column.kind == "number" and isinstance(raw, str):
+        try:
+            return float(raw)
+        except ValueError:
+            return raw
+    if column.kind == "flag" and isinstance(raw, str):
+        return _TRUTHS.get(raw.lower(), raw)
+    if column.kind == "category" and isinstance(raw, int) and not isinstance(raw, bool):
+        return str(raw)
+    return raw if isinstance(raw, bool | int | float | str) else repr(raw)
+
+
+def _label_value(project: Project, raw: object) -> Value:
+    target = project.target
+    value: Value = raw if isinstance(raw, bool | int | float | str) else None
+    if isinstance(raw, Decimal):
+        value = float(raw)
+    if isinstance(value, str):
+        value = _label_text(project, value)
+    elif isinstance(value, float) and target.kind == "multiclass" and value.is_integer():
+        value = int(value)  # a column of whole numbers with gaps is read as floats
+    if objection := target.objection(value):
+        msg = f"{target.name}: {objection}"
+        raise RowRefused(msg)
+    return value
+
+
+def _label_text(project: Project, text: str) -> Value:
+    target = project.target
+    if target.kind == "multiclass":
+        return next((c for c in target.classes if str(c) == text), text)
+    if target.kind == "binary" and text.lower() in _TRUTHS:
+        return _TRUTHS[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _reference(project: Project, row: Row) -> str | None:
+    for name in (project.reference, "reference_id"):
+        if name is not None and row.get(name) is not None:
+            reference = str(row[name])
+            if len(reference) > _LONGEST_REFERENCE:
+                msg = f"{name}: longer than {_LONGEST_REFERENCE} characters; use a shorter id"
+                raise RowRefused(msg)
+            return reference
+    return None
+
+
+def _id(time: datetime, key: str) -> str:
+    return uuid7(max(0, microseconds(time) // 1000), hashlib.sha256(key.encode("utf-8", "replace")).digest())
+
+
+def _content(row: Row | BadRow) -> str:
+    return row.content if isinstance(row, BadRow) else msgspec.json.encode(row, enc_hook=str).decode()

@@ -1,0 +1,214 @@
+r"""The append-only file of one serving worker, and reading it back for a drain.
+
+A line is `crc32 json\n`. A worker opens a new file and never reopens one; while it writes, it holds
+the file's lock, so whoever can lock a file knows that nothing will be added to it.
+"""
+
+import fcntl
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from data.records import Entry, new_id
+from keepfit.errors import CaptureFailed
+
+SUFFIX = ".journal"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+class Journal:
+    """What one worker process writes; one thread appends, any thread may sync.
+
+    `append` returns when the line is in the kernel (it survives this process), `sync` when all that was
+    appended before it is on disk (it survives the machine).
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._changing_file = threading.Lock()
+        self._file: int | None = None
+        self._size = 0
+        self.name = ""
+        self.lost: set[str] = set()
+        """Files whose sync failed: nothing in them may be acknowledged any more."""
+
+    def append(self, entry: Entry) -> str:
+        """Add one line whole or not at all and name its file; raise CaptureFailed when it could not be."""
+        body = _encode(entry)
+        line = b"%08x %b\n" % (zlib.crc32(body), body)
+        try:
+            if self._file is None or self._size >= self._max_bytes or self.name in self.lost:
+                self._next_file()
+            self._write(line)
+        except OSError as fault:
+            msg = f"{self._folder / self.name}: could not be written: {fault.strerror}; free space there"
+            raise CaptureFailed(msg) from fault
+        return self.name
+
+    def sync(self) -> None:
+        """Wait until every line appended so far is on disk, but for those in `lost` files.
+
+        Raises CaptureFailed when the present file has just become one of them.
+        """
+        with self._changing_file:
+            if self._file is None or self.name in self.lost:
+                return
+            try:
+                os.fdatasync(self._file)
+            except OSError as fault:
+                # The kernel may have dropped the pages, and a second sync would say nothing of it.
+                self.lost.add(self.name)
+                msg = f"{self._folder / self.name}: could not be synced: {fault.strerror}; free space there"
+                raise CaptureFailed(msg) from fault
+
+    def close(self) -> None:
+        """Sync and release the file: a drain may now take it to its end and delete it."""
+        with self._changing_file:
+            if self._file is None:
+                return
+            descriptor, self._file = self._file, None
+            try:
+                if self.name not in self.lost:
+                    os.fsync(descriptor)
+            except OSError:
+                self.lost.add(self.name)
+                raise
+            finally:
+                os.close(descriptor)
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None
+        try:
+            written = os.write(self._file, line)
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+        except OSError:
+            self._forget_torn_line()
+            raise
+        self._size += len(line)
+
+    def _forget_torn_line(self) -> None:
+        assert self._file is not None
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            # A drain sets the torn end aside; what follows goes to a new file.
+            self.close()
+
+    def _next_file(self) -> None:
+        self.close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        name = f"{new_id()}-{os.getpid()}{SUFFIX}"
+        unnamed = self._folder / f".{name}"
+        descriptor = os.open(
+            unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        try:
+            # Locked before it has a name that a drain looks for: an unlocked file is a closed one.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            unnamed.rename(self._folder / name)
+            sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            raise
+        with self._changing_file:
+            self._file, self._size, self.name = descriptor, 0, name
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """Bytes of a journal that are no line: a worker died while it wrote them, so none was acknowledged."""
+
+    content: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The lines of one file from `start` to `end` (byte offsets), in order.
+
+    `finished` says that the file is closed and ends here.
+    """
+
+    path: Path
+    start: int
+    end: int
+    finished: bool
+    entries: list[Entry] = field(default_factory=list[Entry])
+    torn: list[Torn] = field(default_factory=list[Torn])
+
+
+def journal_files(folder: Path) -> list[Path]:
+    """List the journal files of a project, oldest first; one that its worker has not locked yet is none."""
+    return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+
+
+def read_chunk(path: Path, start: int, most_bytes: int = 16 * 1024 * 1024) -> Chunk:
+    """Read whole lines from `start`, about `most_bytes` of them; at least one line if one is there."""
+    closed = _is_closed(path)  # asked before reading: what is closed then is read to its end
+    with path.open("rb") as file:
+        file.seek(start)
+        block = file.read(most_bytes)
+        if block and b"\n" not in block:
+            block += file.readline()
+        at_end = file.read(1) == b""
+    whole = block.rfind(b"\n") + 1
+    tail = block[whole:]
+    chunk_end = start + (len(block) if closed and at_end else whole)
+    chunk = Chunk(path, start, chunk_end, finished=closed and at_end)
+    for line in block[:whole].splitlines(keepends=True):
+        _take(line, chunk)
+    if tail and chunk.finished:
+        chunk.torn.append(
+            Torn(tail.decode("utf-8", "replace"), "the line has no end: its worker died writing it")
+        )
+    return chunk
+
+
+def read_journal(path: Path, start: int) -> Iterator[Chunk]:
+    """Read a file from `start` to what is its end now, chunk by chunk."""
+    while True:
+        chunk = read_chunk(path, start)
+        yield chunk
+        if chunk.finished or chunk.end == start:
+            return
+        start = chunk.end
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's names on disk: a file that is synced under a lost name is lost."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take(line: bytes, chunk: Chunk) -> None:
+    crc, _, body = line.rstrip(b"\n").partition(b" ")
+    if crc != b"%08x" % zlib.crc32(body):
+        chunk.torn.append(Torn(line.decode("utf-8", "replace"), "the line's checksum is wrong"))
+        return
+    try:
+        chunk.entries.append(_decode(body))
+    except msgspec.MsgspecError as fault:
+        chunk.torn.append(Torn(line.decode("utf-8", "replace"), f"the line is no journal entry: {fault}"))
+
+
+def _is_closed(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,135 @@
+"""The ledger of promotions: who is champion, since when, why. The one truth; all else is a projection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import Row, desc, select, update
+from sqlalchemy.exc import IntegrityError
+
+from data.records import now
+from data.store import Store
+from data.tables import as_time, microseconds, promotions
+from keepfit.errors import ChampionChanged
+
+Kind = Literal["retrain", "rollback", "by hand", "withdrawal"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """One entry: from here on `version` is champion (None: no model is).
+
+    `training_until` bounds what the champion learned from, `snapshot_until` what it was judged on.
+    `score` is its own on the primary metric then. `workers` is how many confirmed the swap, None
+    while nobody has looked. A withdrawal takes back an entry that a worker refused.
+    """
+
+    kind: Kind
+    version: int | None
+    digest: str | None
+    reason: str
+    as_of: datetime
+    snapshot_id: str | None = None
+    training_until: datetime | None = None
+    snapshot_until: datetime | None = None
+    score: float | None = None
+    number: int = 0
+    recorded_at: datetime | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The promotions of one project, numbered from 1 without a gap."""
+
+    store: Store
+    project: str
+
+    def champion(self) -> Promotion | None:
+        """Return the entry in force, or None before the first and after the last was withdrawn."""
+        latest = self.latest()
+        return latest if latest is not None and latest.version is not None else None
+
+    def latest(self) -> Promotion | None:
+        """Return the last entry, also one that leaves no champion."""
+        entries = self._read(limit=1)
+        return entries[0] if entries else None
+
+    def history(self) -> list[Promotion]:
+        """Return every entry, oldest first."""
+        return self._read(limit=None)[::-1]
+
+    def append(self, promotion: Promotion, expected: Promotion | None) -> Promotion:
+        """Make an entry the next one, if `expected` (what it was judged against) is still the last.
+
+        Raises ChampionChanged, and appends nothing, when another came between.
+        """
+        entry = replace(promotion, number=(expected.number if expected else 0) + 1, recorded_at=now())
+        try:
+            with self.store.transaction() as connection:
+                connection.execute(promotions.insert().values(_row(self.project, entry)))
+        except IntegrityError as fault:
+            msg = (
+                f"{self.project}: another promotion became number {entry.number} while this one was judged "
+                "against the champion before it; retrain against the new champion"
+            )
+            raise ChampionChanged(msg) from fault
+        return entry
+
+    def confirm(self, number: int, workers: int) -> None:
+        """Note how many workers serve what an entry promoted."""
+        with self.store.transaction() as connection:
+            connection.execute(
+                update(promotions)
+                .where(promotions.c.project == self.project, promotions.c.number == number)
+                .values(workers=workers)
+            )
+
+    def _read(self, limit: int | None) -> list[Promotion]:
+        query = (
+            select(promotions)
+            .where(promotions.c.project == self.project)
+            .order_by(desc(promotions.c.number))
+            .limit(limit)
+        )
+        with self.store.reading() as connection:
+            return _promotions(connection.execute(query).all())
+
+
+def _row(project: str, entry: Promotion) -> dict[str, Any]:
+    return {
+        "project": project,
+        "number": entry.number,
+        "kind": entry.kind,
+        "version": entry.version,
+        "digest": entry.digest,
+        "reason": entry.reason,
+        "snapshot_id": entry.snapshot_id,
+        "training_until": None if entry.training_until is None else microseconds(entry.training_until),
+        "snapshot_until": None if entry.snapshot_until is None else microseconds(entry.snapshot_until),
+        "score": entry.score,
+        "as_of": microseconds(entry.as_of),
+        "recorded_at": None if entry.recorded_at is None else microseconds(entry.recorded_at),
+        "workers": entry.workers,
+    }
+
+
+def _promotions(rows: Sequence[Row[Any]]) -> list[Promotion]:
+    return [
+        Promotion(
+            kind=cast(Kind, row.kind),
+            version=row.version,
+            digest=row.digest,
+            reason=row.reason,
+            as_of=as_time(row.as_of),
+            snapshot_id=row.snapshot_id,
+            training_until=None if row.training_until is None else as_time(row.training_until),
+            snapshot_until=None if row.snapshot_until is None else as_time(row.snapshot_until),
+            score=row.score,
+            number=row.number,
+            recorded_at=as_time(row.recorded_at),
+            workers=row.workers,
+        )
+        for row in rows
+    ]

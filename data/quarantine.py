@@ -1,0 +1,83 @@
+"""Rejected rows with their reasons: kept, counted, and readmitted when a person says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from data.records import now
+from data.store import Store
+from data.tables import as_time, microseconds, quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One entry: what came, from where, and why it was not accepted."""
+
+    number: int
+    kind: str
+    content: str
+    reason: str
+    source: str
+    known_at: datetime
+    readmitted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """What was received and not accepted, of one project."""
+
+    store: Store
+    project: str
+
+    def entries(self, numbers: Sequence[int] | None = None, limit: int = 100) -> list[Quarantined]:
+        """Return entries, newest first: those with the numbers, or the last `limit`."""
+        query = select(quarantine).where(quarantine.c.project == self.project)
+        query = query.where(quarantine.c.number.in_(numbers)) if numbers is not None else query.limit(limit)
+        with self.store.reading() as connection:
+            rows = connection.execute(query.order_by(quarantine.c.number.desc())).all()
+        return [_entry(row) for row in rows]
+
+    def count(self) -> int:
+        """Count what waits: entries that were not readmitted."""
+        query = select(func.count()).where(
+            quarantine.c.project == self.project, quarantine.c.readmitted_at.is_(None)
+        )
+        with self.store.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def reasons(self, limit: int = 5) -> list[tuple[str, int]]:
+        """Count what waits by reason, the commonest first."""
+        count = func.count().label("count")
+        query = (
+            select(quarantine.c.reason, count)
+            .where(quarantine.c.project == self.project, quarantine.c.readmitted_at.is_(None))
+            .group_by(quarantine.c.reason)
+            .order_by(count.desc(), quarantine.c.reason)
+            .limit(limit)
+        )
+        with self.store.reading() as connection:
+            return [(reason, number) for reason, number in connection.execute(query)]
+
+    def readmitted(self, numbers: Sequence[int]) -> None:
+        """Note that entries were taken in after all."""
+        with self.store.transaction() as connection:
+            connection.execute(
+                update(quarantine)
+                .where(quarantine.c.project == self.project, quarantine.c.number.in_(numbers))
+                .values(readmitted_at=microseconds(now()))
+            )
+
+
+def _entry(row: Any) -> Quarantined:  # noqa: ANN401 - a row of SQLAlchemy
+    return Quarantined(
+        row.number,
+        row.kind,
+        row.content,
+        row.reason,
+        row.source,
+        as_time(row.known_at),
+        None if row.readmitted_at is None else as_time(row.readmitted_at),
+    )

@@ -1,0 +1,88 @@
+"""The records that a journal, a file or the store holds: predictions and labels."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from keepfit.spec import Value
+
+
+class Prediction(Struct, frozen=True, omit_defaults=True):
+    """One row that was answered, or imported (then it has no version and no output).
+
+    `output` is P(positive) [1], the probabilities in the order of the target's classes [k], or the
+    value [1]. `known_at` is stamped by the clock of the server that took it in.
+    """
+
+    prediction_id: str
+    features: Mapping[str, Value]
+    predicted_at: datetime
+    known_at: datetime
+    output: tuple[float, ...] = ()
+    version: int | None = None
+    reference_id: str | None = None
+    subject_id: str | None = None
+
+
+class Label(Struct, frozen=True, omit_defaults=True):
+    """A true outcome, of the prediction with an id or of all that share a reference id."""
+
+    label_id: str
+    label: Value
+    observed_at: datetime
+    known_at: datetime
+    source: str
+    prediction_id: str | None = None
+    reference_id: str | None = None
+
+
+class CapturedPredictions(Struct, frozen=True, tag_field="kind", tag="predictions"):
+    """What one predict request journals, in one line."""
+
+    rows: tuple[Prediction, ...]
+
+
+class AcknowledgedLabels(Struct, frozen=True, tag_field="kind", tag="labels"):
+    """What one feedback request journals, in one line."""
+
+    labels: tuple[Label, ...]
+
+
+Entry = CapturedPredictions | AcknowledgedLabels
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that was received and not accepted: it goes to quarantine with its reason.
+
+    `content` is the row or line as text, so that it can be read and readmitted.
+    """
+
+    kind: str
+    content: str
+    reason: str
+    source: str
+    known_at: datetime
+
+
+def now() -> datetime:
+    """Read this machine's clock: for stamping what comes in, never for deciding."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Make a UUIDv7 (RFC 9562): ids sort by the millisecond in which they were made."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def uuid7(unix_ms: int, rest: bytes) -> str:
+    """Shape a time and 10 bytes as a UUIDv7; the same input gives the same id."""
+    number = (unix_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(rest[:10], "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,160 @@
+"""The release directory: publish a bundle, move the pointer, read what each worker serves."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from data.bundles import Bundle, open_bundle
+from data.journal import sync_folder
+from data.records import new_id
+from keepfit.errors import StateError
+
+POINTER = "champion.json"
+_STATUS = ".status.json"
+
+
+class Pointer(Struct, frozen=True):
+    """Which bundle is live, and the entry of the ledger that says so; no digest: no champion is left."""
+
+    digest: str | None
+    version: int | None
+    promotion: int
+
+
+class WorkerStatus(Struct, frozen=True, kw_only=True):
+    """What one serving worker says of itself, once a second; `error` is why it did not follow the pointer."""
+
+    host: str
+    pid: int
+    at: datetime
+    version: int | None = None
+    digest: str | None = None
+    generation: int = 0
+    error: str | None = None
+    refused: str | None = None
+    """The digest of the bundle that `error` is about."""
+    counters: dict[str, float] = {}
+
+
+def publish(bundle_folder: Path, digest: str, releases: Path) -> Path:
+    """Put a verified copy of a bundle into the release directory; doing it twice changes nothing."""
+    home = releases / digest
+    if home.exists():
+        open_bundle(home, digest)
+        return home
+    releases.mkdir(parents=True, exist_ok=True)
+    coming = releases / f".{new_id()}"
+    try:
+        coming.mkdir()
+        for source in sorted(bundle_folder.iterdir()):
+            shutil.copyfile(source, coming / source.name)
+            _sync_file(coming / source.name)
+        open_bundle(coming, digest)
+        sync_folder(coming)
+        coming.rename(home)
+        sync_folder(releases)
+    except OSError:
+        # Another publisher of the same digest came first: its bundle is as good as ours.
+        if not home.exists():
+            raise
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
+    return home
+
+
+def released(releases: Path, digest: str) -> Bundle:
+    """Open a published bundle and verify it."""
+    return open_bundle(releases / digest, digest)
+
+
+def read_pointer(releases: Path) -> Pointer | None:
+    """Read which bundle is live; None before the first promotion."""
+    try:
+        return msgspec.json.decode((releases / POINTER).read_bytes(), type=Pointer)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as fault:
+        msg = f"{releases / POINTER}: is no pointer: {fault}; the next feedback flow writes it anew"
+        raise StateError(msg) from fault
+
+
+def move_pointer(releases: Path, pointer: Pointer) -> bool:
+    """Make a bundle live for every worker, or none; say whether the pointer moved.
+
+    A pointer of a later promotion is never overwritten by one of an earlier: whoever was overtaken
+    while it was paused finds the door closed.
+    """
+    releases.mkdir(parents=True, exist_ok=True)
+    with _locked(releases):
+        try:
+            present = read_pointer(releases)
+        except StateError:
+            present = None
+        if present is not None and (present.promotion > pointer.promotion or present == pointer):
+            return False
+        replace_file(releases / POINTER, msgspec.json.encode(pointer))
+        return True
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in place atomically and durably: readers see the old one or the new one."""
+    coming = path.with_name(f".{path.name}.{new_id()}")
+    try:
+        coming.write_bytes(content)
+        _sync_file(coming)
+        coming.replace(path)
+    finally:
+        coming.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_status(journal: Path, status: WorkerStatus) -> None:
+    """Rewrite a worker's status file; it is a sign of life, so it is not synced."""
+    journal.mkdir(parents=True, exist_ok=True)
+    home = journal / f"{status.host}-{status.pid}{_STATUS}"
+    coming = home.with_name(f".{home.name}")
+    coming.write_bytes(msgspec.json.encode(status))
+    coming.replace(home)
+
+
+def remove_status(journal: Path, status: WorkerStatus) -> None:
+    """Take a worker's status file away: it ends."""
+    (journal / f"{status.host}-{status.pid}{_STATUS}").unlink(missing_ok=True)
+
+
+def read_statuses(journal: Path, at: datetime, within_s: float = 5.0) -> list[WorkerStatus]:
+    """Read what the workers seen in the last `within_s` seconds say of themselves, by pid."""
+    seen: list[WorkerStatus] = []
+    for path in journal.glob(f"[!.]*{_STATUS}"):  # one that begins with a dot is still being written
+        try:
+            status = msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            continue  # the worker ended between the listing and the reading
+        if at - status.at <= timedelta(seconds=within_s):
+            seen.append(status)
+    return sorted(seen, key=lambda status: (status.host, status.pid))
+
+
+@contextmanager
+def _locked(releases: Path) -> Generator[None]:
+    descriptor = os.open(releases / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

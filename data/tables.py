@@ -1,0 +1,137 @@
+"""The tables of the store: one per kind of record; a project's predictions have one of their own.
+
+Times are whole microseconds since 1970 in UTC, which SQLite and PostgreSQL order and compare alike.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text
+
+from keepfit.spec import Column as Feature
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+metadata = MetaData()
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+features = Table(
+    # Users' names are described here and never become SQL: a feature's column is called f<number>.
+    "features",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+)
+labels = Table(
+    "labels",
+    metadata,
+    Column("label_id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("prediction_id", Text),
+    Column("reference_id", Text),
+    Column("label_number", Float),
+    Column("label_text", Text),
+    Column("observed_at", BigInteger, nullable=False),
+    Column("known_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Index("labels_by_prediction", "project", "prediction_id"),
+    Index("labels_by_reference", "project", "reference_id"),
+    Index("labels_by_known_at", "project", "known_at"),
+)
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("project", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("known_at", BigInteger, nullable=False),
+    Column("readmitted_at", BigInteger),
+)
+journal_offsets = Table(
+    "journal_offsets",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("file", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+landed_files = Table(
+    "landed_files",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("known_at", BigInteger, nullable=False),
+)
+promotions = Table(
+    # The primary key is the compare-and-set: only one entry can follow the one it was judged against.
+    "promotions",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("version", Integer),
+    Column("digest", Text),
+    Column("reason", Text, nullable=False),
+    Column("snapshot_id", Text),
+    Column("training_until", BigInteger),
+    Column("snapshot_until", BigInteger),
+    Column("score", Float),
+    Column("as_of", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("workers", Integer),
+)
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("as_of", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("promoted", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+
+def predictions_table(number: int, columns: Sequence[tuple[int, Feature]], outputs: int) -> Table:
+    """Describe the table of one project's predictions; `columns` pairs each feature with its number."""
+    name = f"predictions_{number}"
+    return Table(
+        name,
+        MetaData(),
+        Column("prediction_id", Text, primary_key=True),
+        Column("reference_id", Text),
+        Column("subject_id", Text),
+        Column("predicted_at", BigInteger, nullable=False),
+        Column("known_at", BigInteger, nullable=False),
+        Column("version", Integer),
+        *(Column(f"output_{i}", Float) for i in range(outputs)),
+        *(Column(f"f{n}", Text if storage(feature.kind) == "text" else Float) for n, feature in columns),
+        Index(f"{name}_by_reference", "reference_id"),
+        Index(f"{name}_by_predicted_at", "predicted_at"),
+        Index(f"{name}_by_known_at", "known_at"),
+    )
+
+
+def storage(kind: str) -> str:
+    """Say how a kind of feature is stored: flags are numbers."""
+    return "text" if kind == "category" else "number"
+
+
+def microseconds(time: datetime) -> int:
+    """Turn an aware time into what the store keeps."""
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+def as_time(stored: int) -> datetime:
+    """Turn what the store keeps into a time in UTC."""
+    return EPOCH + timedelta(microseconds=stored)
