@@ -21,6 +21,8 @@ _LARGEST_MANIFEST = 16 * 1024 * 1024
 class Lineage(Struct, frozen=True, kw_only=True):
     """Where a model comes from: what would have to be the same to make it again."""
 
+    recipe: str
+    """Hash of what went in: snapshot, code, libraries and project file."""
     snapshot_id: str
     training_until: datetime
     """The model learned from nothing that was predicted at or after this time."""

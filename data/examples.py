@@ -43,6 +43,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.facts)
 
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the features as one array [n] per column."""
+        return {str(name): self.features[name].to_numpy() for name in self.features.columns}
+
     def where(self, mask: Flags) -> "Examples":
         """Keep the rows for which the mask is true, in their order."""
         return Examples(

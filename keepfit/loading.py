@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from keepfit.errors import ProjectError, ProjectNotFound
+from keepfit.settings import ROOT
 from keepfit.spec import Project
 
 DEFAULT = "examples/flights"
@@ -34,10 +35,12 @@ def load_project(where: str = DEFAULT) -> Project:
 
 
 def absolute(where: str) -> str:
-    """Name the same project so that it is found from any working folder."""
+    """Name the same project so that it is found from any working folder; ours are found from any as well."""
     place, colon, attribute = where.partition(":")
-    path = Path(place)
-    return f"{path.resolve()}{colon}{attribute}" if path.exists() else where
+    for path in (Path(place), ROOT / place):
+        if path.exists():
+            return f"{path.resolve()}{colon}{attribute}"
+    return where
 
 
 def _module(place: str, where: str) -> ModuleType:

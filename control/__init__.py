@@ -1,0 +1,1 @@
+"""What starts and drives the processes: the command line, the stack, the replay."""

@@ -1,0 +1,1 @@
+"""Flights: will this flight arrive late, from what is known when it should depart."""

@@ -1,0 +1,65 @@
+"""Rollback: make an earlier version champion again, through the same ledger and swap."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefect import flow
+
+from data.promotions import Promotion
+from data.records import now
+from flows.steps import step
+from keepfit.errors import VersionNotFound
+from tasks.loop import Loop, open_loop
+from tasks.reconcile import promotion_of
+from tasks.register import fetch, release
+from tasks.swap import promote
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What a rollback did: from which version to which, and how many workers serve it, or why not."""
+
+    replaced: int | None
+    version: int
+    workers: int
+    objection: str | None = None
+
+
+@flow(name="rollback", validate_parameters=True)
+def rollback(
+    project: str, version: int | None = None, reason: str = "by hand", as_of: datetime | None = None
+) -> Rollback:
+    """Make an earlier version champion again.
+
+    Args:
+        project: The project: a file, a folder or an import path.
+        version: The version to go back to; the champion before this one when left empty.
+        reason: Why, for the ledger.
+        as_of: The time that the ledger notes; now when left empty.
+    """
+    loop = open_loop(project)
+    latest = loop.ledger.latest()
+    chosen = version if version is not None else _earlier(loop)
+    if latest is not None and latest.version == chosen:
+        return Rollback(latest.version, chosen, latest.workers or 0, f"version {chosen} is champion already")
+    digest = next((p.digest for p in loop.ledger.history() if p.version == chosen), None)
+    bundle = step(fetch)(loop, chosen, digest)
+    step(release)(loop, bundle)
+    entry = promotion_of(loop, bundle, "rollback", reason, as_of or now())
+    swap = step(promote)(loop, entry, latest)
+    _log.info("rolled back to version %d: %s", chosen, swap.objection or f"{swap.workers} workers serve it")
+    return Rollback(latest.version if latest else None, chosen, swap.workers, swap.objection)
+
+
+def _earlier(loop: Loop) -> int:
+    """Find the version that was champion before the one in force, going back over rollbacks as well."""
+    entries: list[Promotion] = loop.ledger.history()
+    in_force = entries[-1].version if entries else None
+    for entry in reversed(entries):
+        if entry.version is not None and in_force is not None and entry.version < in_force:
+            return entry.version
+    msg = f"{loop.name}: no champion came before version {in_force}; name one with --to VERSION"
+    raise VersionNotFound(msg)

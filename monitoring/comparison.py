@@ -1,0 +1,107 @@
+"""Two models on one holdout: the gain of the challenger, and where it may lie."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keepfit.spec import Project
+from monitoring.resampling import (
+    MIN_DAYS,
+    RESAMPLES,
+    SLOW_RESAMPLES,
+    Interval,
+    day_scores,
+    draw_days,
+    percentile_interval,
+    unknown,
+)
+from monitoring.scoring import Labels, score_metric
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better the challenger is on the primary metric, with the interval of that number.
+
+    `low` and `high` are NaN where there is no interval, and `unknown` says why.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    confidence: float
+    days: int
+    resamples: int
+    unknown: str | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the interval lies above zero; never true of a NaN."""
+        return self.low > 0
+
+    @property
+    def sentence(self) -> str:
+        """Say the gain and its interval for a person."""
+        if self.unknown is not None:
+            return f"the gain on {self.metric} is {self.value:+.4f}, without an interval: {self.unknown}"
+        return (
+            f"the gain on {self.metric} is {self.value:+.4f}, {self.confidence:.0%} interval "
+            f"[{self.low:+.4f}, {self.high:+.4f}] over {self.days} days"
+        )
+
+
+def compare(
+    project: Project,
+    y_true: Labels,
+    challenger_answer: Labels,
+    champion_answer: Labels,
+    days: NDArray[Any],
+    resamples: int | None = None,
+) -> Gain:
+    """Measure the challenger's gain on the primary metric by a paired bootstrap over days.
+
+    Answers are shaped as in `score`; `days` numbers the day of each row, in any way. Each resample
+    draws whole days with replacement, the same for both models, so that what makes a day easy or hard
+    cancels. Without `resamples` there are 2,000, or 200 where the metric must be computed anew on the
+    rows of each. A NaN anywhere, or fewer than five days, gives no interval: it counts against the
+    challenger.
+    """
+    metric = project.metrics[0]
+    value = score_metric(project, metric, y_true, challenger_answer) - score_metric(
+        project, metric, y_true, champion_answer
+    )
+    _, day = np.unique(np.asarray(days), return_inverse=True)
+    count = int(day.max()) + 1 if len(day) else 0
+    found = _interval(project, (y_true, challenger_answer, champion_answer), day, resamples)
+    if found.unknown is None and math.isnan(value):
+        found = unknown("the metric is not defined on the holdout")
+    return Gain(
+        project.primary,
+        value,
+        found.low,
+        found.high,
+        project.confidence,
+        count,
+        found.resamples,
+        found.unknown,
+    )
+
+
+def _interval(
+    project: Project, parts: tuple[Labels, Labels, Labels], day: NDArray[np.intp], resamples: int | None
+) -> Interval:
+    y_true, challenger_answer, champion_answer = parts
+    if len(day) == 0:
+        return unknown("the holdout has no rows")
+    count = int(day.max()) + 1
+    challenger = day_scores(project, y_true, challenger_answer, day)
+    champion = day_scores(project, y_true, champion_answer, day)
+    if challenger is None or champion is None:
+        return unknown("a label or an answer is missing or is not a number")
+    if count < MIN_DAYS:
+        return unknown(f"the holdout has {count} days, an interval needs at least {MIN_DAYS}")
+    draws = draw_days(count, resamples or (RESAMPLES if challenger.fast else SLOW_RESAMPLES), project.seed)
+    return percentile_interval(challenger.on(draws) - champion.on(draws), project.confidence)

@@ -1,0 +1,1 @@
+"""What answers: an HTTP server that follows the release directory, and knows nothing else."""

@@ -1,0 +1,111 @@
+"""One HTTP exchange as ASGI has it: the request that was read, the response that is sent."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from serving.contract import ErrorAnswer, ErrorDetail
+from serving.refusal import Refused
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = b"application/json"
+TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+encode = msgspec.json.Encoder().encode
+
+
+class CallerGone(Exception):
+    """The caller closed the connection before its request was whole: nobody waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose body is not read yet."""
+
+    scope: Scope
+    receive: Receive
+
+    def header(self, name: bytes) -> str | None:
+        """Give a header's value; the name in lower case."""
+        for found, value in self.scope["headers"]:
+            if found == name:
+                return value.decode("latin-1")
+        return None
+
+    async def body(self, most_bytes: int) -> bytes:
+        """Read the whole body; raise Refused when it is larger than `most_bytes`, or says it is not JSON."""
+        self._check_media()
+        declared = self.header(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared[:20]) > most_bytes:
+            raise _too_large(most_bytes)
+        message = await self.receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body") and message["type"] == "http.request" and len(body) <= most_bytes:
+            return body
+        return await self._rest(message, most_bytes)
+
+    async def _rest(self, message: MutableMapping[str, Any], most_bytes: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] != "http.request":
+                raise CallerGone
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > most_bytes:
+                raise _too_large(most_bytes)
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self.receive()
+
+    def _check_media(self) -> None:
+        media = self.header(b"content-type")
+        kind = media.split(";")[0].strip().lower() if media else "application/json"
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise Refused(415, f"expected Content-Type: application/json, got {kind[:100]}")
+        coding = self.header(b"content-encoding")
+        if coding and coding.lower() != "identity":
+            raise Refused(415, f"expected a body without Content-Encoding, got {coding[:100]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered."""
+
+    status: int
+    body: bytes
+    media: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def send(self, send: Send) -> None:
+        """Send it whole."""
+        headers = [
+            (b"content-type", self.media),
+            (b"content-length", str(len(self.body)).encode()),
+            *self.headers,
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def answered(answer: msgspec.Struct) -> Response:
+    """Answer 200 with a wire type."""
+    return Response(200, encode(answer))
+
+
+def refused(refusal: Refused) -> Response:
+    """Answer a refusal in the one shape that every error has."""
+    body = encode(ErrorAnswer(ErrorDetail(refusal.path, refusal.reason)))
+    return Response(refusal.status, body, headers=refusal.headers)
+
+
+def _too_large(most_bytes: int) -> Refused:
+    # Closing saves reading what nobody will look at.
+    reason = f"expected a body of at most {most_bytes} bytes; send fewer rows in one request"
+    return Refused(413, reason, headers=((b"connection", b"close"),))

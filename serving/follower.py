@@ -1,0 +1,100 @@
+"""Watch the release pointer: verify, load, warm up, swap, and say why not."""
+
+import logging
+import time
+from pathlib import Path
+
+from data.releases import POINTER, read_pointer, released
+from keepfit.errors import BundleError, BundleUnusable, StateError
+from serving.predictor import Predictor, check_golden
+from serving.slot import ModelSlot
+
+_RETRY_S = 30.0
+"""How long a release that could not be followed waits for another look while its pointer stays."""
+
+_log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Keeps one slot on the bundle that the pointer names; whatever fails, the present model stays.
+
+    `error` is why the pointer could not be followed, `refused` the digest of the bundle that it is about;
+    both are None while the slot serves what the pointer names. A pointer that went away changes nothing.
+    """
+
+    def __init__(self, slot: ModelSlot, releases: Path, project: str) -> None:
+        self._slot = slot
+        self._releases = releases
+        self._project = project
+        self._seen: tuple[int, int, int] | None = None
+        self._retry_at = float("inf")
+        self.error: str | None = None
+        self.refused: str | None = None
+        self.failures = 0
+
+    def look(self) -> bool:
+        """Follow the pointer if it moved; say whether anything has changed.
+
+        It blocks while it loads: keep it off the event loop.
+        """
+        stamp, unreadable = self._stamp()
+        if stamp == self._seen and time.monotonic() < self._retry_at:
+            return False
+        self._seen = stamp
+        before = (self._slot.generation, self.error, self.refused)
+        if unreadable:
+            self._fail(unreadable, None)
+        elif stamp is not None:
+            self._follow()
+        return before != (self._slot.generation, self.error, self.refused)
+
+    def _follow(self) -> None:
+        digest = None
+        try:
+            pointer = read_pointer(self._releases)
+            if pointer is None:
+                return
+            digest = pointer.digest
+            live = self._slot.live
+            if digest is None:
+                self._slot.clear()
+                _log.warning("the pointer names no champion: serving none")
+            elif live is None or live.digest != digest:
+                predictor = self._load(digest)
+                made = self._slot.swap(predictor)
+                _log.info(
+                    "serving version %d (%s), generation %d", made.version, digest[:12], made.generation
+                )
+        except (BundleError, StateError, OSError) as fault:
+            self._fail(str(fault), digest)
+        else:
+            self.error = self.refused = None
+            self._retry_at = float("inf")
+
+    def _load(self, digest: str) -> Predictor:
+        bundle = released(self._releases, digest)
+        if bundle.manifest.project != self._project:
+            msg = (
+                f"{digest[:12]}: is a bundle of project {bundle.manifest.project!r}, not of {self._project!r}"
+            )
+            raise BundleUnusable(msg)
+        predictor = Predictor(bundle)
+        check_golden(predictor)  # it runs the rows alone and together, so it also warms the model up
+        return predictor
+
+    def _fail(self, error: str, refused: str | None) -> None:
+        self._retry_at = time.monotonic() + _RETRY_S
+        if (error, refused) == (self.error, self.refused):
+            return
+        self.error, self.refused = error, refused
+        self.failures += 1
+        _log.error("the pointer was not followed: %s", error)
+
+    def _stamp(self) -> tuple[tuple[int, int, int] | None, str | None]:
+        try:
+            found = (self._releases / POINTER).stat()
+        except FileNotFoundError:
+            return None, None
+        except OSError as fault:
+            return (0, 0, 0), f"{self._releases / POINTER}: {fault.strerror}"
+        return (found.st_mtime_ns, found.st_ino, found.st_size), None

@@ -1,0 +1,103 @@
+"""What one worker counted, and all workers' counts as Prometheus text."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+Samples = Mapping[str, float]
+"""A sample's name with its labels, as Prometheus writes it -> its value."""
+
+_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_FAMILIES = {
+    "keepfit_requests_total": ("counter", "Requests answered, by route and status."),
+    "keepfit_predict_seconds": ("histogram", "Time from a predict request's headers to its answer."),
+    "keepfit_rows_total": ("counter", "Rows answered."),
+    "keepfit_refusals_total": ("counter", "Requests refused, by reason."),
+    "keepfit_uncaptured_total": ("counter", "Rows answered that could not be put into the journal."),
+    "keepfit_labels_total": ("counter", "Labels acknowledged."),
+    "keepfit_labels_lost_total": (
+        "counter",
+        "Labels not acknowledged because the journal could not be written.",
+    ),
+    "keepfit_version": ("gauge", "The version that is served; absent while there is none."),
+    "keepfit_generation": ("gauge", "How often this worker replaced its model."),
+    "keepfit_swap_failures_total": ("counter", "Releases that this worker did not follow."),
+}
+_FROM_THE_START = (
+    "keepfit_rows_total",
+    "keepfit_uncaptured_total",
+    "keepfit_labels_total",
+    "keepfit_labels_lost_total",
+)
+_REASONS = {
+    400: "malformed",
+    404: "unknown path",
+    405: "method",
+    413: "too large",
+    415: "media type",
+    422: "invalid",
+    503: "no model",
+    507: "no space",
+}
+
+
+class Metrics:
+    """The counters of one worker; only its event loop touches them."""
+
+    def __init__(self) -> None:
+        # From the start, so that an alarm on their rise sees the first.
+        self._counts: defaultdict[str, float] = defaultdict(float, dict.fromkeys(_FROM_THE_START, 0.0))
+        self._buckets = [0] * (len(_BUCKETS_S) + 1)
+        self._predict_s = 0.0
+
+    def answered(self, route: str, status: int) -> None:
+        """Count one answer."""
+        self._counts[f'keepfit_requests_total{{route="{route}",status="{status}"}}'] += 1
+        if reason := _REASONS.get(status):
+            self._counts[f'keepfit_refusals_total{{reason="{reason}"}}'] += 1
+
+    def predicted(self, seconds: float, rows: int, *, captured: bool) -> None:
+        """Count one predict request that was answered with predictions."""
+        self._buckets[bisect_left(_BUCKETS_S, seconds)] += 1
+        self._predict_s += seconds
+        self._counts["keepfit_rows_total"] += rows
+        if not captured:
+            self._counts["keepfit_uncaptured_total"] += rows
+
+    def labelled(self, labels: int, *, on_disk: bool) -> None:
+        """Count the labels of one feedback request."""
+        self._counts["keepfit_labels_total" if on_disk else "keepfit_labels_lost_total"] += labels
+
+    def samples(self) -> dict[str, float]:
+        """Give every value as it is now."""
+        found = dict(self._counts)
+        below = 0
+        for edge, count in zip((*map(str, _BUCKETS_S), "+Inf"), self._buckets, strict=True):
+            below += count
+            found[f'keepfit_predict_seconds_bucket{{le="{edge}"}}'] = below
+        found["keepfit_predict_seconds_sum"] = self._predict_s
+        found["keepfit_predict_seconds_count"] = below
+        return found
+
+
+def rendered(workers: Iterable[tuple[str, Samples]]) -> str:
+    """Write every worker's samples as Prometheus text, each with the label `worker`."""
+    lines: dict[str, list[str]] = {family: [] for family in _FAMILIES}
+    for worker, samples in workers:
+        for sample, value in samples.items():
+            name, _, labels = sample.partition("{")
+            told = f'{name}{{worker="{worker}"{"," + labels if labels else "}"} {value:.12g}'
+            lines.setdefault(_family(name), []).append(told)
+    text: list[str] = []
+    for family, values in lines.items():
+        if values and family in _FAMILIES:
+            kind, meaning = _FAMILIES[family]
+            text += [f"# HELP {family} {meaning}", f"# TYPE {family} {kind}", *values]
+    return "\n".join(text) + "\n"
+
+
+def _family(name: str) -> str:
+    for suffix in ("_bucket", "_sum", "_count"):
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name

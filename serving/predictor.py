@@ -1,0 +1,143 @@
+"""An ONNX session behind predict(rows): the only doorway to ONNX Runtime."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnxruntime.capi import (
+    onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue]
+)
+
+from data.bundles import Bundle, Manifest
+from keepfit.errors import BundleDisagrees, BundleUnusable
+from keepfit.spec import Column, Value
+
+Numbers = npt.NDArray[np.float64]
+Tensor = npt.NDArray[np.float32] | npt.NDArray[np.object_]
+
+_CHUNK = 8192
+"""Rows for one run: what a model needs in between (one-hot columns) stays small."""
+_ALONE = 16
+"""Golden rows that are also run one by one, as most requests are."""
+_ONNX_TYPES = {"number": "tensor(float)", "flag": "tensor(float)", "category": "tensor(string)"}
+_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotFound,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    ort_errors.EPFail,
+    RuntimeError,
+    ValueError,
+    TypeError,
+)
+
+
+class Predictor:
+    """One bundle, ready to answer; any number of threads may ask it.
+
+    Answers are float64 [n, target.outputs]: P(positive), the probabilities in the order of
+    `target.classes`, or the value. Raises BundleUnusable when the model cannot be loaded or run.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.manifest: Manifest = bundle.manifest
+        options = ort.SessionOptions()
+        # One core a request: workers are processes, and a pool of threads would only fight them.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+        except _ERRORS as fault:
+            raise self._unusable(f"ONNX Runtime cannot load it: {fault}") from fault
+        self._check_names()
+        self._columns = tuple(self.manifest.columns.items())
+
+    def predict(self, rows: Sequence[Mapping[str, Value]]) -> Numbers:
+        """Answer rows that the columns took (`Column.objection` is None); an absent value is missing."""
+        return self._run({name: _cells(column, name, rows) for name, column in self._columns})
+
+    def predict_columns(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> Numbers:
+        """Answer many rows given as one array [n] per column; None, NaN and "" are missing."""
+        if absent := self.manifest.columns.keys() - columns.keys():
+            raise self._unusable(f"the rows lack the column {min(absent)!r}")
+        tensors = {name: _tensor(column, columns[name]) for name, column in self._columns}
+        rows = len(next(iter(tensors.values())))
+        chunks = [
+            self._run({name: tensor[start : start + _CHUNK] for name, tensor in tensors.items()})
+            for start in range(0, rows, _CHUNK)
+        ]
+        return np.concatenate(chunks) if chunks else np.empty((0, self.manifest.target.outputs))
+
+    def _run(self, tensors: Mapping[str, Tensor]) -> Numbers:
+        try:
+            found = self._session.run([self.manifest.output], tensors)[0]
+        except _ERRORS as fault:
+            raise self._unusable(f"ONNX Runtime cannot run it: {fault}") from fault
+        return self._answer(np.asarray(found), len(next(iter(tensors.values()))))
+
+    def _answer(self, found: npt.NDArray[np.generic], rows: int) -> Numbers:
+        target = self.manifest.target
+        columns = 2 if target.kind == "binary" else target.outputs
+        if found.dtype.kind not in "fiu" or found.shape not in {(rows, columns), (rows,) * (columns == 1)}:
+            got = f"{found.dtype}{list(found.shape)}"
+            raise self._unusable(f"{self.manifest.output!r} is {got}, not numbers [{rows}, {columns}]")
+        answer = found.reshape(rows, columns).astype(np.float64)
+        return answer[:, 1:] if target.kind == "binary" else answer
+
+    def _check_names(self) -> None:
+        expected = {name: _ONNX_TYPES[column.kind] for name, column in self.manifest.columns.items()}
+        found = {node.name: node.type for node in self._session.get_inputs()}
+        if found != expected:
+            name = min(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
+            said = (
+                f"the model takes {found.get(name, 'nothing')}, its manifest {expected.get(name, 'nothing')}"
+            )
+            raise self._unusable(f"input {name!r}: {said}")
+        if self.manifest.output not in {node.name for node in self._session.get_outputs()}:
+            raise self._unusable(f"it has no output {self.manifest.output!r}")
+
+    def _unusable(self, reason: str) -> BundleUnusable:
+        return BundleUnusable(f"version {self.manifest.version} ({self.bundle.digest[:12]}): {reason}")
+
+
+def check_golden(predictor: Predictor) -> None:
+    """Run the golden rows, alone and together; raise BundleDisagrees unless they answer as recorded."""
+    manifest = predictor.manifest
+    rows = manifest.golden_rows
+    what = f"version {manifest.version} ({predictor.bundle.digest[:12]})"
+    expected = np.array(manifest.golden_outputs, dtype=np.float64)
+    if not rows or expected.shape != (len(rows), manifest.target.outputs):
+        msg = f"{what}: has no golden output for each of its golden rows; publish the version again"
+        raise BundleDisagrees(msg)
+    together = predictor.predict(rows)
+    alone = np.concatenate([predictor.predict([row]) for row in rows[:_ALONE]])
+    for found in (together, alone):
+        wrong = ~np.isclose(found, expected[: len(found)], rtol=1e-5, atol=1e-8).all(axis=1)
+        if wrong.any():
+            row = int(wrong.argmax())
+            msg = (
+                f"{what}: golden row {row} gives {found[row].tolist()} here and gave "
+                f"{expected[row].tolist()} when it was published"
+            )
+            raise BundleDisagrees(msg)
+
+
+def _cells(column: Column, name: str, rows: Sequence[Mapping[str, Value]]) -> Tensor:
+    if column.kind == "category":
+        return np.array([[row.get(name) or ""] for row in rows], dtype=object)
+    return np.array([[row.get(name)] for row in rows], dtype=np.float32)  # None becomes NaN
+
+
+def _tensor(column: Column, cells: npt.NDArray[np.generic]) -> Tensor:
+    if column.kind == "category":
+        texts = [cell if isinstance(cell, str) else "" for cell in cells.tolist()]
+        return np.array(texts, dtype=object).reshape(-1, 1)
+    return cells.astype(np.float32).reshape(-1, 1)

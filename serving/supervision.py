@@ -1,0 +1,90 @@
+"""One parent and its workers: who binds the port, who restarts whom, who ends with whom."""
+
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+from functools import partial
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from keepfit.errors import PortTaken, StackError
+from keepfit.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+_GRACE_S = 25
+"""How long a worker finishes what is in flight; platforms kill 30 seconds after SIGTERM."""
+_IDLE_S = 65
+"""How long an idle connection stays open: longer than the 60 seconds of the usual load balancers."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raise StackError where that is not possible."""
+    listening = listen(settings.host, settings.serving_port)
+    log_to_stderr()
+    # uvicorn's own supervisor: it spawns, pings each worker, restarts one that died or hangs.
+    supervisor = Multiprocess(_config(settings), [listening])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        msg = "a serving worker could not start; the log above says why"
+        raise StackError(msg)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen where every worker accepts; a taken port is found here, before anything is started."""
+    try:
+        kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(kind, socket.SOCK_STREAM)
+    except OSError as fault:
+        msg = f"cannot serve on {host}: {fault.strerror}; set KEEPFIT_HOST to an address of this machine"
+        raise StackError(msg) from fault
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as fault:
+        listening.close()
+        msg = f"port {port} on {host} cannot be had ({fault.strerror}); free it or set KEEPFIT_SERVING_PORT"
+        raise PortTaken(msg) from fault
+    return listening
+
+
+def worker_app(settings: Settings, parent: int) -> object:
+    """Make the application of one worker, in its own process; it ends with its parent, however that ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before the line above
+        sys.exit("keepfit: the parent of this worker is gone")
+    log_to_stderr()
+    from serving.app import App  # the parent needs neither numpy nor ONNX Runtime
+
+    return App(settings)
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        partial(worker_app, settings, os.getpid()),
+        factory=True,
+        interface="asgi3",
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+
+
+def log_to_stderr() -> None:
+    """Write the log where whoever started this process reads it."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+    )

@@ -1,0 +1,115 @@
+"""One worker process: its slot, its journal, and what it says of itself."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+
+from data.journal import Journal
+from data.records import now
+from data.releases import WorkerStatus, read_statuses, remove_status, write_status
+from keepfit.settings import Settings
+from serving.capture import Capture
+from serving.follower import Follower
+from serving.metrics import Metrics, rendered
+from serving.slot import ModelSlot
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """What one process serves with, from `start` to `stop`; the routes are in `app`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.project = settings.project_name
+        self.slot = ModelSlot()
+        self.metrics = Metrics()
+        self._folder = settings.journal(self.project)
+        self._journal = Journal(self._folder, settings.journal_bytes)
+        self.capture = Capture(self._journal)
+        self._follower = Follower(self.slot, settings.releases(self.project), self.project)
+        self._host = socket.gethostname()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._status_fails = False
+
+    async def start(self) -> None:
+        """Load the champion, if there is one, before the first request is taken."""
+        await asyncio.to_thread(self._follower.look)
+        await self._tell()
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._keep_telling())]
+        for task in self._tasks:
+            task.add_done_callback(_end_process)
+
+    async def stop(self) -> None:
+        """Sync and close the journal; this worker is seen no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await asyncio.to_thread(self._journal.close)
+            remove_status(self._folder, self.status())
+        except OSError as fault:
+            _log.error("%s: %s", self._folder, fault.strerror)
+
+    def status(self) -> WorkerStatus:
+        """Say what this worker serves and counted, now."""
+        live = self.slot.live
+        counters = self.metrics.samples()
+        counters["keepfit_generation"] = self.slot.generation
+        counters["keepfit_swap_failures_total"] = self._follower.failures
+        if live is not None:
+            counters["keepfit_version"] = live.version
+        return WorkerStatus(
+            host=self._host,
+            pid=os.getpid(),
+            at=now(),
+            version=live.version if live else None,
+            digest=live.digest if live else None,
+            generation=self.slot.generation,
+            error=self._follower.error,
+            refused=self._follower.refused,
+            counters=counters,
+        )
+
+    async def statuses(self) -> list[WorkerStatus]:
+        """Read what every worker seen in the last 5 seconds says of itself; this one says it now."""
+        own = self.status()
+        others = await asyncio.to_thread(read_statuses, self._folder, own.at)
+        found = [s for s in others if (s.host, s.pid) != (own.host, own.pid)]
+        return sorted([*found, own], key=lambda status: (status.host, status.pid))
+
+    async def metrics_text(self) -> str:
+        """Write the counts of every worker seen in the last 5 seconds."""
+        return rendered((str(status.pid), status.counters) for status in await self.statuses())
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.poll_s)
+            if await asyncio.to_thread(self._follower.look):
+                await self._tell()  # at once: a promotion waits for it
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.status_s)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        # Made on the loop, which alone touches the counters; written in a thread, which may wait for a disk.
+        status = self.status()
+        try:
+            await asyncio.to_thread(write_status, self._folder, status)
+        except OSError as fault:
+            if not self._status_fails:
+                _log.error("%s: the status could not be written: %s", self._folder, fault.strerror)
+            self._status_fails = True
+        else:
+            self._status_fails = False
+
+
+def _end_process(task: "asyncio.Task[None]") -> None:
+    """End a worker that can no longer follow or be seen: its parent starts another."""
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        _log.critical("this worker ends: it can no longer follow the release pointer", exc_info=fault)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""One step of the loop per file; what a step does is its file's name."""

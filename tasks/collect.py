@@ -1,0 +1,193 @@
+"""Collect what came in: drain the journals, take the landing folder, import history."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import msgspec
+
+from data.expectations import objections
+from data.files import FORMATS, BadRow, Row, content_hash, read_file
+from data.intake import (
+    Origin,
+    Records,
+    kind_of_file,
+    take_journaled,
+    take_labels,
+    take_rows,
+)
+from data.journal import Chunk, journal_files, read_journal
+from data.records import CapturedPredictions, Label, Prediction, Rejected, new_id, now
+from data.store import AlreadyTaken, Batch, LandedFile, OffsetMove, Taken
+from keepfit.errors import FileUnreadable
+from tasks.loop import Loop
+
+Progress = Callable[[int], None]
+"""Called with how many more rows were read."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was received, and that all of it was accepted or set aside."""
+
+    predictions: int = 0
+    labels: int = 0
+    quarantined: int = 0
+    files: tuple[str, ...] = ()
+    refused_files: tuple[str, ...] = ()
+    positions: dict[str, int] = field(default_factory=dict[str, int])
+    """How far each journal file was read."""
+
+    def __add__(self, other: "Collected") -> "Collected":
+        return Collected(
+            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[:-1]),
+            positions={**self.positions, **other.positions},
+        )
+
+
+def drain_journals(loop: Loop) -> Collected:
+    """Take what the workers journaled into the store, exactly once; a closed and drained file is deleted.
+
+    A drain that dies anywhere is repeated without a loss or a double; two at once share the work.
+    """
+    known = loop.store.journal_positions(loop.name)
+    total = Collected()
+    for path in journal_files(loop.journal):
+        total += _drain(loop, path, known.get(path.name, 0))
+    for gone in known.keys() - {path.name for path in journal_files(loop.journal)}:
+        loop.store.forget_journal(loop.name, gone)
+    return total
+
+
+def take_landed(loop: Loop) -> Collected:
+    """Take every file of the landing folder; one that cannot be read is set aside with its reason.
+
+    Files named `.part`, hidden ones and folders are left alone. What was taken moves to `taken/`, what
+    was refused to `refused/` with the reason beside it.
+    """
+    folder = loop.settings.landing(loop.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    total = Collected()
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".part" or path.name.startswith(".") or not path.is_file() or path.is_symlink():
+            continue
+        try:
+            total += _take_file(loop, path, Origin(path.name, now()))
+            _move(path, folder / "taken")
+        except AlreadyTaken:
+            _move(path, folder / "taken")
+        except FileUnreadable as refusal:
+            total += _refuse_file(loop, path, str(refusal))
+    return total
+
+
+def import_file(loop: Loop, path: Path, progress: Progress) -> Collected:
+    """Take a file of history: a prediction is known when it was made, a label at the project's `label_time`.
+
+    Raises AlreadyTaken when this content was imported before, FileUnreadable when it is no such file.
+    """
+    if not path.is_file():
+        msg = f"{path}: there is no such file; import takes {', '.join(sorted(set(FORMATS.values())))}"
+        raise FileUnreadable(msg)
+    return _take_file(loop, path, Origin(path.name), progress)
+
+
+def readmit(loop: Loop, numbers: list[int]) -> Collected:
+    """Try quarantined rows and labels again, as the project is now; what fails again stays as it is."""
+    total = Collected()
+    for entry in loop.quarantine.entries(numbers):
+        origin = Origin(entry.source, entry.known_at)
+        batch = _sift(loop, _again(loop, entry.kind, entry.content, origin), origin)
+        if entry.readmitted_at is None and not batch.rejected:
+            total += _collected(loop.store.take_in(loop.project, batch))
+            loop.quarantine.readmitted([entry.number])
+    return total
+
+
+def _drain(loop: Loop, path: Path, start: int) -> Collected:
+    total = Collected()
+    for chunk in read_journal(path, start):
+        if chunk.end > chunk.start:
+            batch = _sift(loop, _journaled(loop, chunk), Origin(path.name))
+            try:
+                taken = loop.store.take_in(
+                    loop.project, batch, move=OffsetMove(path.name, chunk.start, chunk.end)
+                )
+            except AlreadyTaken:
+                return total  # another drain is at this file and goes on with it
+            total += _collected(taken)
+        total += Collected(positions={path.name: chunk.end})
+        if chunk.finished:
+            # First the file, then its offset: an offset without a file is forgotten by the next drain.
+            path.unlink(missing_ok=True)
+            loop.store.forget_journal(loop.name, path.name)
+    return total
+
+
+def _journaled(loop: Loop, chunk: Chunk) -> Records:
+    predictions: list[Prediction] = []
+    labels: list[Label] = []
+    for entry in chunk.entries:
+        if isinstance(entry, CapturedPredictions):
+            predictions += entry.rows
+        else:
+            labels += entry.labels
+    records = take_journaled(loop.project, predictions, labels, chunk.path.name)
+    records.rejected += [
+        Rejected("journal line", torn.content, torn.reason, chunk.path.name, now()) for torn in chunk.torn
+    ]
+    return records
+
+
+def _take_file(loop: Loop, path: Path, origin: Origin, progress: Progress | None = None) -> Collected:
+    digest = content_hash(path)
+    if loop.store.is_taken(loop.name, digest):
+        msg = f"{path.name}: this content was taken in before; nothing is left to do"
+        raise AlreadyTaken(msg)
+    columns, rows = read_file(path)
+    take = take_rows if kind_of_file(loop.project, columns, path.name) == "rows" else take_labels
+    records = take(loop.project, _counted(rows, progress), origin)
+    file = LandedFile(digest, path.name, now())
+    taken = loop.store.take_in(loop.project, _sift(loop, records, origin), file=file)
+    return _collected(taken) + Collected(files=(path.name,))
+
+
+def _sift(loop: Loop, records: Records, origin: Origin) -> Batch:
+    return records.batch(objections(loop.project, records.predictions), origin)
+
+
+def _counted(rows: Iterable[Row | BadRow], progress: Progress | None) -> Iterator[Row | BadRow]:
+    for number, row in enumerate(rows, 1):
+        if progress is not None and number % 1000 == 0:
+            progress(1000)
+        yield row
+
+
+def _again(loop: Loop, kind: str, content: str, origin: Origin) -> Records:
+    try:
+        row = msgspec.json.decode(content, type=Row)
+    except msgspec.MsgspecError as fault:
+        return Records(rejected=[Rejected(kind, content, str(fault), origin.name, now())])
+    if kind == "row" and "features" in row and "prediction_id" in row:
+        return take_journaled(loop.project, [msgspec.convert(row, Prediction)], [], origin.name)
+    if kind == "label" and "label_id" in row:
+        return take_journaled(loop.project, [], [msgspec.convert(row, Label)], origin.name)
+    return (take_rows if kind == "row" else take_labels)(loop.project, [row], origin)
+
+
+def _refuse_file(loop: Loop, path: Path, reason: str) -> Collected:
+    folder = path.parent / "refused"
+    _move(path, folder).with_suffix(".reason.txt").write_text(reason + "\n")
+    rejected = Rejected("file", f"{folder.name}/{path.name}", reason, path.name, now())
+    taken = loop.store.take_in(loop.project, Batch(rejected=[rejected]))
+    return _collected(taken) + Collected(refused_files=(path.name,))
+
+
+def _move(path: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    # Files of one name may come again and again: each keeps a name of its own.
+    return path.rename(folder / f"{new_id()}-{path.name}")
+
+
+def _collected(taken: Taken) -> Collected:
+    return Collected(taken.predictions, taken.labels, taken.rejected)

@@ -1,0 +1,122 @@
+"""Convert a fitted estimator into ONNX, with golden rows: the doorway to skl2onnx."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import onnx
+import pandas as pd
+
+from data.bundles import Bundle, Lineage, Manifest, sha256
+from keepfit.errors import ConversionError
+from keepfit.spec import Project, Value
+from serving.predictor import Predictor
+
+_GOLDEN_ROWS = 32
+_FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError)
+"""What skl2onnx's converters raise when they meet what they do not know."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model as bytes, and the name of the output that is its answer."""
+
+    model: bytes
+    output: str
+
+
+def convert(project: Project, estimator: object, sample: pd.DataFrame) -> Converted:
+    """Turn an estimator into ONNX with one input per feature; raise ConversionError when it cannot be.
+
+    A project that brings `export=` does it itself: its model must have one input [n, 1] per feature,
+    float32 or text, and one output, or one called `probabilities` or `variable`.
+    """
+    if project.export is not None:
+        model = project.export(estimator, sample)
+        return Converted(model, _answer_output(project, onnx.load_from_string(model)))
+    converted = _skl2onnx(project, estimator)
+    return Converted(converted.SerializeToString(), _answer_output(project, converted))
+
+
+def golden_rows(sample: pd.DataFrame, seed: int) -> list[dict[str, Value]]:
+    """Draw rows whose columns are shuffled independently, so that no real person is in them."""
+    rng = np.random.default_rng(seed)
+    drawn = {name: rng.permutation(sample[name].to_numpy())[:_GOLDEN_ROWS] for name in sample.columns}
+    count = min(_GOLDEN_ROWS, len(sample))
+    return [{name: _cell(values[i]) for name, values in drawn.items()} for i in range(count)]
+
+
+def make_manifest(
+    project: Project, converted: Converted, sample: pd.DataFrame, lineage: Lineage, version: int
+) -> Manifest:
+    """Describe a model: its golden outputs are ONNX's own on the golden rows."""
+    manifest = Manifest(
+        project=project.name,
+        version=version,
+        model_sha256=sha256(converted.model),
+        columns=dict(project.features),
+        target=project.target,
+        output=converted.output,
+        golden_rows=golden_rows(sample, project.seed),
+        golden_outputs=[],
+        lineage=lineage,
+    )
+    predictor = Predictor(Bundle("unpublished", manifest, converted.model))
+    outputs = predictor.predict(manifest.golden_rows).tolist()
+    return msgspec.structs.replace(manifest, golden_outputs=outputs)
+
+
+def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN401 - any estimator
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    # Double inputs are wrong on more rows than float32 ones: models are trained on float32 too.
+    inputs: list[Any] = [
+        (name, StringTensorType([None, 1]) if column.kind == "category" else FloatTensorType([None, 1]))
+        for name, column in project.features.items()
+    ]
+    options = None if project.target.kind == "regression" else {"zipmap": False}
+    try:
+        return cast(onnx.ModelProto, to_onnx(estimator, initial_types=inputs, options=options))
+    except _FAULTS as fault:
+        first = str(fault).strip().splitlines()[0][:300] if str(fault).strip() else type(fault).__name__
+        msg = (
+            f"project {project.name!r}: {_step_of(estimator, str(fault))} does not convert to ONNX: {first}; "
+            "replace that step, or bring export="
+        )
+        raise ConversionError(msg) from fault
+
+
+def _step_of(estimator: object, message: str) -> str:
+    for _, step in _steps(estimator):
+        if type(step).__name__ in message:
+            return f"the step {type(step).__name__}"
+    return f"the estimator {type(estimator).__name__}"
+
+
+def _steps(estimator: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any estimator
+    found: list[tuple[str, Any]] = []
+    for name, step in [
+        *getattr(estimator, "steps", []),
+        *((t[0], t[1]) for t in getattr(estimator, "transformers", [])),
+    ]:
+        found += [*_steps(step), (name, step)]
+    return found
+
+
+def _answer_output(project: Project, model: onnx.ModelProto) -> str:
+    names = [output.name for output in model.graph.output]
+    if len(names) == 1:
+        return names[0]
+    wanted = "variable" if project.target.kind == "regression" else "probabilities"
+    if wanted in names:
+        return wanted
+    msg = f"project {project.name!r}: its ONNX has the outputs {', '.join(names)}; call the answer {wanted!r}"
+    raise ConversionError(msg)
+
+
+def _cell(value: Any) -> Value:  # noqa: ANN401 - numpy's scalars
+    if isinstance(value, str):
+        return value or None
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,94 @@
+"""Register a version: its number, its bundle and its lineage, in the registry."""
+
+import inspect
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+
+from data.bundles import Bundle, Lineage, open_bundle, sha256, write_bundle
+from data.releases import publish, released
+from keepfit.errors import BundleDamaged, VersionNotFound
+from keepfit.gates import Scores
+from keepfit.settings import ROOT, code_commit
+from keepfit.spec import Project
+from tasks.convert import Converted, make_manifest
+from tasks.loop import Loop
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A converted model with its lineage, before it has a version."""
+
+    converted: Converted
+    sample: pd.DataFrame
+    lineage: Lineage
+
+    def scored(self, scores: Scores) -> "Candidate":
+        """Note in the lineage what the holdout said."""
+        lineage = msgspec.structs.replace(self.lineage, metrics=dict(scores))
+        return replace(self, lineage=lineage)
+
+    def bundle(self, loop: Loop, version: int) -> Bundle:
+        """Make the bundle that this is, under a version."""
+        manifest = make_manifest(loop.project, self.converted, self.sample, self.lineage, version)
+        return Bundle("unpublished", manifest, self.converted.model)
+
+
+def register(loop: Loop, candidate: Candidate, key: str, tags: dict[str, str]) -> Bundle:
+    """Give a candidate its version, keep its bundle in the registry and put it beside the releases.
+
+    `key` names what it was made from: registering it again gives the same version.
+    """
+    version = loop.registry.version(key)
+    made = candidate.bundle(loop, version)
+    with tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
+        digest = write_bundle(Path(folder), made.model, made.manifest)
+        lineage = made.manifest.lineage
+        told = {f"keepfit.{k}": str(v) for k, v in msgspec.to_builtins(lineage).items() if k != "metrics"}
+        loop.registry.keep(version, Path(folder), {**told, **tags}, lineage.metrics)
+        return open_bundle(Path(folder), digest)
+
+
+def release(loop: Loop, bundle: Bundle) -> None:
+    """Put a bundle into the release directory; doing it twice changes nothing."""
+    with tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
+        digest = write_bundle(Path(folder), bundle.model, bundle.manifest)
+        publish(Path(folder), digest, loop.releases)
+
+
+def fetch(loop: Loop, version: int, digest: str | None = None) -> Bundle:
+    """Return the verified bundle of a version, from the release directory or else from the registry.
+
+    Raises VersionNotFound when neither has one that verifies.
+    """
+    if digest is not None:
+        try:
+            return released(loop.releases, digest)
+        except BundleDamaged:
+            pass  # the registry has it too
+    with loop.registry.bundle(version) as (folder, kept):
+        try:
+            bundle = open_bundle(folder, digest or kept)
+        except BundleDamaged as damage:
+            msg = f"{loop.name} version {version}: the registry's bundle does not verify: {damage}"
+            raise VersionNotFound(msg) from damage
+    if bundle.manifest.version != version or bundle.manifest.project != loop.name:
+        made = f"{bundle.manifest.project} version {bundle.manifest.version}"
+        msg = f"{loop.name} version {version}: the registry's bundle is of {made}; choose another version"
+        raise VersionNotFound(msg)
+    return bundle
+
+
+def recipe(project: Project, snapshot_id: str) -> str:
+    """Hash what a model is made of: the snapshot, this code, the libraries and the project's file."""
+    source = inspect.getsourcefile(project.build)
+    file = Path(source).read_bytes() if source is not None and Path(source).is_file() else b""
+    return sha256("\n".join((snapshot_id, code_commit(), lock_hash(), sha256(file))).encode())
+
+
+def lock_hash() -> str:
+    """Hash the lock file that says which libraries trained a model."""
+    return sha256((ROOT / "uv.lock").read_bytes())

@@ -1,0 +1,74 @@
+"""Train a challenger: a fresh estimator of the project, fitted on the older part of a snapshot."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+from data.examples import Examples
+from keepfit.errors import ProjectRefused, SnapshotTooSmall
+from keepfit.spec import Project
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """What `build` returns: anything with scikit-learn's fit and predict."""
+
+    def fit(self, X: pd.DataFrame, y: Any) -> Any: ...  # noqa: ANN401, N803, D102 - scikit-learn's own words
+    def predict(self, X: pd.DataFrame) -> Any: ...  # noqa: ANN401, N803, D102
+
+
+def train(project: Project, examples: Examples) -> Estimator:
+    """Fit a fresh estimator; a class is told as its place in `target.classes`.
+
+    So the order of its probabilities is the project's, whatever the classes are called. Raises
+    SnapshotTooSmall when a class has no example.
+    """
+    estimator = build(project)
+    estimator.fit(examples.features, encode_labels(project, examples.labels))
+    return estimator
+
+
+def build(project: Project) -> Estimator:
+    """Build an unfitted estimator with the project's seed wherever it takes one and was given none."""
+    estimator = project.build()
+    if not isinstance(estimator, Estimator):
+        kind = type(estimator).__name__
+        msg = f"project {project.name!r}: build() gave {kind}, without fit and predict; return an estimator"
+        raise ProjectRefused(msg)
+    parameters = getattr(estimator, "get_params", dict[str, object])()
+    unset = {n: project.seed for n, v in parameters.items() if n.endswith("random_state") and v is None}
+    if unset:
+        estimator.set_params(**unset)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    return estimator
+
+
+def encode_labels(project: Project, labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Turn labels into what an estimator is fitted to: the value, or the place of the class."""
+    if project.target.kind == "regression":
+        return labels.astype(np.float64)
+    place = {c: i for i, c in enumerate(project.target.classes)}
+    encoded = np.fromiter((place[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
+    absent = [c for c, i in place.items() if not (encoded == i).any()]
+    if absent:
+        msg = (
+            f"{project.name}: none of the {len(labels)} examples to learn from is labelled "
+            f"{', '.join(map(repr, absent))}; wait for such labels, or take the class out of the target"
+        )
+        raise SnapshotTooSmall(msg)
+    return encoded
+
+
+def answer(project: Project, estimator: Estimator, features: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Ask a fitted estimator itself, in the shape of a predictor's answer [n, target.outputs]."""
+    if project.target.kind == "regression":
+        return np.asarray(estimator.predict(features), dtype=np.float64).reshape(len(features), 1)
+    predict_proba = getattr(estimator, "predict_proba", None)
+    if predict_proba is None:
+        msg = (
+            f"project {project.name!r}: {type(estimator).__name__} has no predict_proba; "
+            "wrap it in CalibratedClassifierCV, or choose one that gives probabilities"
+        )
+        raise ProjectRefused(msg)
+    probabilities = np.asarray(predict_proba(features), dtype=np.float64)
+    return probabilities[:, 1:] if project.target.kind == "binary" else probabilities

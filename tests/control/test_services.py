@@ -1,0 +1,73 @@
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from control.stack import Stack
+from keepfit.settings import Settings
+from tests.control.little import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("real_stack")]
+
+
+@pytest.fixture(scope="module")
+def prefect(settings: Settings) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{settings.prefect_url}/api", timeout=30) as client:
+        yield client
+
+
+def deployment(prefect: httpx.Client, name: str) -> dict[str, Any]:
+    return prefect.get(f"/deployments/name/{name}/flights-{name}").raise_for_status().json()
+
+
+def scheduled(prefect: httpx.Client, name: str) -> list[dict[str, Any]]:
+    wanted = {
+        "deployments": {"name": {"any_": [f"flights-{name}"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    return prefect.post("/flow_runs/filter", json=wanted).raise_for_status().json()
+
+
+def test_every_address_of_the_table_answers(real_stack: Stack) -> None:
+    names = {
+        each.name: httpx.get(each.url, follow_redirects=True).status_code for each in real_stack.addresses()
+    }
+    assert names.keys() == {"serving", "prefect", "mlflow"}
+    assert (names["prefect"], names["mlflow"]) == (200, 200)
+
+
+@pytest.mark.parametrize("name", ["feedback", "watch", "retrain"])
+def test_a_deployed_schedule_really_has_scheduled_runs(prefect: httpx.Client, name: str) -> None:
+    until(lambda: scheduled(prefect, name))
+
+
+def test_a_deployment_carries_the_project_and_a_form(prefect: httpx.Client) -> None:
+    found = deployment(prefect, "retrain")
+    assert found["parameters"]["project"].endswith("examples/flights")
+    assert {"project", "reason", "as_of"} <= found["parameter_openapi_schema"]["properties"].keys()
+    assert found["global_concurrency_limit"]["limit"] == 1
+
+
+def test_the_event_of_watch_would_start_retrain(prefect: httpx.Client) -> None:
+    wanted = deployment(prefect, "retrain")["id"]
+    (automation,) = (
+        prefect.get(f"/automations/related-to/prefect.deployment.{wanted}").raise_for_status().json()
+    )
+    assert automation["trigger"]["expect"] == ["keepfit.retrain.wanted"]
+    assert automation["trigger"]["match"] == {"prefect.resource.id": "keepfit.project.flights"}
+    assert automation["actions"][0]["parameters"]["reason"] == "{{ event.payload.reason }}"
+
+
+def test_the_registry_keeps_what_it_is_given(settings: Settings) -> None:
+    where = f"{settings.mlflow_url}/api/2.0/mlflow-artifacts/artifacts/{time.time_ns()}/note.txt"
+    httpx.put(where, content=b"kept").raise_for_status()
+    assert httpx.get(where).raise_for_status().content == b"kept"
+
+
+def test_nothing_listens_beyond_this_machine(settings: Settings) -> None:
+    assert settings.host == "127.0.0.1"
+    foreign = {"Host": "keepfit.example"}
+    answer = httpx.get(f"{settings.mlflow_url}/api/2.0/mlflow/experiments/search", headers=foreign)
+    assert answer.status_code == 403
