@@ -21,7 +21,7 @@ setup: .venv/.synced ## Install everything that the project needs into .venv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 
 .venv/.synced: pyproject.toml uv.lock .python-version | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen
+	$(UV) sync --frozen --compile-bytecode
 	@touch $@
 
 demo: setup ## Turn the loop on real flights: start all, serve, label, watch, retrain, swap (EXIT=1: end afterwards)

@@ -1,14 +1,12 @@
 """What each command does; an answer says itself as text and as JSON."""
 
 import dataclasses
-import logging
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from control.orchestrator import require_prefect, use_stack
 from control.progress import counting, stepping
@@ -21,8 +19,6 @@ from data.releases import read_statuses
 from keepfit.loading import absolute, load_project
 from keepfit.settings import ROOT, Settings
 from tasks.loop import Loop, open_loop
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def retrain(where: str, reason: str, as_of: datetime | None) -> Answer:
     with stepping("retraining", "flows.steps"):
         from flows.retrain import retrain as flow
 
-        decision = quietly(lambda: flow(place, reason, aware(as_of)))
+        decision = flow(place, reason, aware(as_of))
     lines = [decision.sentence]
     if decision.challenger_scores:
         beside = decision.champion_scores or {}
@@ -149,7 +145,7 @@ def rollback(where: str, to: int | None, reason: str) -> Answer:
     with stepping("rolling back", "flows.steps"):
         from flows.rollback import rollback as flow
 
-        done = quietly(lambda: flow(place, to, reason))
+        done = flow(place, to, reason)
     said = done.objection or f"{done.workers} workers serve it"
     ok = done.objection is None
     return Answer([f"version {done.replaced} -> {done.version}: {said}"], dataclasses.asdict(done), ok)
@@ -169,14 +165,6 @@ def serve(where: str, port: int | None, workers: int | None) -> None:
         [sys.executable, "-m", "serving"],
         {**inherited(), **settings.environment()},
     )
-
-
-def quietly(run: Callable[[], T]) -> T:
-    """Run a flow with Prefect's own lines on the terminal only where they warn."""
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs", "flows", "tasks"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("flows.steps").setLevel(logging.INFO)
-    return run()
 
 
 def aware(as_of: datetime | None) -> datetime | None:

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from control.commands import quietly
 from control.orchestrator import paused, use_stack
 from control.replay import Callers, Traffic, callers, day, read_traffic, steps
 from control.running import running
@@ -58,10 +57,9 @@ def run(*, stay: bool, as_json: bool) -> None:
     tally = Tally()
     with interrupted_by_signals(), ThreadPoolExecutor(1) as beside:
         prepared = beside.submit(_flights, project, settings.home)
-        with tally.timed("start"):
-            stack = Stack(settings, place, project.name, say=say)
-            stack.start()
-        with stack:
+        began = time.monotonic()
+        with Stack(settings, place, project.name, say=say) as stack:
+            tally.seconds["start"] = round(time.monotonic() - began, 2)
             threading.Thread(target=stack.supervise, daemon=True).start()
             use_stack(settings, place, project.name)
             history, traffic = prepared.result()
@@ -103,7 +101,7 @@ def _step(demo: Demo, as_of: datetime) -> None:
     from flows.watch import watch
 
     with demo.tally.timed("feedback"):
-        taken = quietly(lambda: feedback(demo.place, as_of))
+        taken = feedback(demo.place, as_of)
     demo.tally.quarantined += taken.collected.quarantined
     collected, labels = taken.collected, taken.labels
     say(
@@ -112,7 +110,7 @@ def _step(demo: Demo, as_of: datetime) -> None:
         f"median delay {(labels.delay_median_s or 0) / 3600:.1f} h"
     )
     with demo.tally.timed("watch"):
-        watched = quietly(lambda: watch(demo.place, as_of))
+        watched = watch(demo.place, as_of)
     say(f"  watch: {watched.sentence}")
     judged = watched.judged
     asked = judged.reason.evidence if judged is not None and judged.reason is not None else "on schedule"
@@ -139,7 +137,7 @@ def _retrain(demo: Demo, reason: str, as_of: datetime) -> Decision:
     from flows.retrain import retrain
 
     with demo.tally.timed("retrain"):
-        decision = quietly(lambda: retrain(demo.place, reason, as_of))
+        decision = retrain(demo.place, reason, as_of)
     demo.tally.decisions.append(decision)
     swapped = f"; {decision.workers} workers serve it" if decision.promote else ""
     say(f"  retrain: {decision.sentence}{swapped}")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -122,6 +123,9 @@ def environment(settings: Settings, project: str, name: str) -> dict[str, str]:
         "GX_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        # Threads of OpenMP that wait in a loop starve the servers beside them: leave half of the cores.
+        "OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2))),
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "PREFECT_HOME": str(settings.home / "prefect"),
         "PREFECT_API_URL": f"{settings.prefect_url}/api",

@@ -56,15 +56,22 @@ class Bundle(Struct, frozen=True):
     digest: str
     manifest: Manifest
     model: bytes
+    manifest_bytes: bytes = b""
+    """What the digest names; written again from these bytes, a bundle keeps its digest."""
 
 
 def write_bundle(folder: Path, model: bytes, manifest: Manifest) -> str:
     """Write a bundle's two files into a folder and return its digest; the same input gives the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
     body = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1)
-    (folder / MODEL).write_bytes(model)
-    (folder / MANIFEST).write_bytes(body)
+    copy_bundle(folder, Bundle(sha256(body), manifest, model, body))
     return sha256(body)
+
+
+def copy_bundle(folder: Path, bundle: Bundle) -> None:
+    """Write an opened bundle's two files, byte by byte as they were."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL).write_bytes(bundle.model)
+    (folder / MANIFEST).write_bytes(bundle.manifest_bytes)
 
 
 def open_bundle(folder: Path, digest: str) -> Bundle:
@@ -86,7 +93,7 @@ def open_bundle(folder: Path, digest: str) -> Bundle:
     if sha256(model) != manifest.model_sha256:
         msg = f"{folder / MODEL}: is not what its manifest names; publish the version again"
         raise BundleDamaged(msg)
-    return Bundle(digest, manifest, model)
+    return Bundle(digest, manifest, model, body)
 
 
 def digest_of(folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Select, Table, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, and_, func, select, union_all
 
 from data import tables
 from data.store import Store
@@ -18,7 +18,16 @@ from keepfit.spec import Column, Project
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
-_LABEL_COLUMNS = ("label_id", "label_number", "label_text", "observed_at", "label_known_at")
+_LABEL_SCHEMA = pa.schema(
+    [
+        ("prediction_id", pa.string()),
+        ("label_id", pa.string()),
+        ("label_number", pa.float64()),
+        ("label_text", pa.string()),
+        ("observed_at", pa.int64()),
+        ("label_known_at", pa.int64()),
+    ]
+)
 _TIMES = ("predicted_at", "known_at", "observed_at", "label_known_at")
 
 
@@ -150,43 +159,48 @@ def _labels(table: pa.Table, project: Project) -> np.ndarray[Any, Any]:
 def _read(
     store: Store, project: Project, as_of: datetime, since: datetime | None, until: datetime | None
 ) -> pa.Table:
-    table = store.predictions(project)
-    query = _joined(table, project, microseconds(as_of))
+    table, numbers = store.predictions(project), store.feature_numbers(project)
+    within = [table.c.known_at <= microseconds(as_of)]
     if since is not None:
-        query = query.where(table.c.predicted_at >= microseconds(since))
+        within.append(table.c.predicted_at >= microseconds(since))
     if until is not None:
-        query = query.where(table.c.predicted_at < microseconds(until))
-    numbers = store.feature_numbers(project)
-    names = {f"f{numbers[name]}": name for name in project.features}
+        within.append(table.c.predicted_at < microseconds(until))
     schema = _schema(project, numbers)
-    return store.read_arrow(query, schema).rename_columns([names.get(name, name) for name in schema.names])
+    columns = [table.c[name] for name in schema.names]
+    order = (table.c.predicted_at, table.c.prediction_id)
+    predictions = store.read_arrow(select(*columns).where(*within).order_by(*order), schema)
+    labels = store.read_arrow(_latest_labels(table, project, microseconds(as_of), within), _LABEL_SCHEMA)
+    # Joined here and not in SQL: a planner without statistics joins two large tables row by row.
+    place = pd.Index(labels["prediction_id"].to_pandas()).get_indexer(
+        pd.Index(predictions["prediction_id"].to_pandas())
+    )
+    found = labels.drop_columns("prediction_id").take(pa.array(place, mask=place < 0))
+    for name in found.column_names:
+        predictions = predictions.append_column(name, found[name])
+    names = {f"f{numbers[name]}": name for name in project.features}
+    return predictions.rename_columns([names.get(name, name) for name in predictions.column_names])
 
 
-def _joined(table: Table, project: Project, as_of: int) -> Select[Any]:
+def _latest_labels(
+    table: Table, project: Project, as_of: int, within: list[ColumnElement[bool]]
+) -> Select[Any]:
     labels = tables.labels
-    known = and_(labels.c.project == project.name, labels.c.known_at <= as_of)
     told = [
         table.c.prediction_id,
         *(labels.c[name] for name in ("label_id", "label_number", "label_text", "observed_at")),
         labels.c.known_at.label("label_known_at"),
     ]
+    known = and_(labels.c.project == project.name, labels.c.known_at <= as_of, *within)
     matched = union_all(
-        select(*told).join_from(table, labels, and_(labels.c.prediction_id == table.c.prediction_id, known)),
-        select(*told).join_from(table, labels, and_(labels.c.reference_id == table.c.reference_id, known)),
+        select(*told).join_from(table, labels, labels.c.prediction_id == table.c.prediction_id).where(known),
+        select(*told).join_from(table, labels, labels.c.reference_id == table.c.reference_id).where(known),
     ).subquery()
     latest = func.row_number().over(
         partition_by=matched.c.prediction_id,
         order_by=(matched.c.observed_at.desc(), matched.c.label_known_at.desc(), matched.c.label_id.desc()),
     )
     ranked = select(matched, latest.label("rank")).subquery()
-    is_latest = and_(ranked.c.prediction_id == table.c.prediction_id, ranked.c.rank == 1)
-    label = [ranked.c[name] for name in _LABEL_COLUMNS]
-    return (
-        select(*(c for c in table.columns if c.name != "subject_id"), *label)
-        .join_from(table, ranked, is_latest, isouter=True)
-        .where(table.c.known_at <= as_of)
-        .order_by(table.c.predicted_at, table.c.prediction_id)
-    )
+    return select(*(ranked.c[name] for name in _LABEL_SCHEMA.names)).where(ranked.c.rank == 1)
 
 
 def _schema(project: Project, numbers: Mapping[str, int]) -> pa.Schema:
@@ -202,8 +216,5 @@ def _schema(project: Project, numbers: Mapping[str, int]) -> pa.Schema:
             ("version", pa.int64()),
             *((f"output_{i}", pa.float64()) for i in range(project.target.outputs)),
             *((f"f{numbers[name]}", arrow(column)) for name, column in project.features.items()),
-            *zip(
-                _LABEL_COLUMNS, (pa.string(), pa.float64(), pa.string(), pa.int64(), pa.int64()), strict=True
-            ),
         ]
     )

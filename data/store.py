@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    func,
     inspect,
     select,
     text,
@@ -34,6 +33,7 @@ from keepfit.errors import ServiceUnavailable, StateError
 from keepfit.spec import Project
 
 _BUSY_TIMEOUT_S = 30.0
+_ONE_BATCH = 2**30
 
 
 @dataclass(frozen=True)
@@ -191,12 +191,10 @@ class Store:
     def read_arrow(self, query: Select[Any], schema: pa.Schema) -> pa.Table:
         """Read a query in bulk, cast to the schema."""
         sql = str(query.compile(self.engine, compile_kwargs={"literal_binds": True}))
-        with self.reading() as connection:
-            rows = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
         path = self.engine.url.database or ""
         with adbc_driver_sqlite.dbapi.connect(path) as connection, connection.cursor() as cursor:
             # The driver guesses types from one batch and fails on leading nulls: make all one batch.
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows + 1024)})
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_ONE_BATCH)})
             cursor.execute(sql)
             return cursor.fetch_arrow_table().cast(schema)
 

@@ -29,13 +29,7 @@ from monitoring.permutation import (
     block_by_rows,
     smallest_p,
 )
-from monitoring.profiles import (
-    Profile,
-    distance,
-    distance_counts,
-    profile,
-    unseen_share,
-)
+from monitoring.statistic import Statistic, measure_columns
 from monitoring.wording import What, describe_counts, describe_numbers, share
 
 if TYPE_CHECKING:
@@ -113,11 +107,9 @@ def judge(  # noqa: PLR0913 - the one call a person makes from Python, all setti
     as independent and the verdict says so. Frames are not changed. No input raises: what cannot be
     judged makes the verdict "cannot say", unless another column drifted.
     """
-    blocks = (
-        None if blocks_reference is None or blocks_current is None else (blocks_reference, blocks_current)
-    )
-    limits = Limits(p_value, effect, min_rows, resamples, seed)
-    return _judge((reference, current), columns, blocks, limits)
+    given = blocks_reference is not None and blocks_current is not None
+    blocks = (blocks_reference, blocks_current) if given else None
+    return _judge((reference, current), columns, blocks, Limits(p_value, effect, min_rows, resamples, seed))
 
 
 def judge_examples(
@@ -185,11 +177,11 @@ def _judge(
     elif extra := [str(c) for c in {*reference.columns, *current.columns} if c not in columns]:
         remarks.append(f"not judged, as the project does not name them: {', '.join(sorted(extra))}")
     read = {name: read_windows(reference, current, name, column) for name, column in columns.items()}
-    unread = [
-        Finding(str(n), None, f"cannot say: {n} {why}") for n, why in read.items() if isinstance(why, str)
-    ]
+    refused = {n: why for n, why in read.items() if isinstance(why, str)}
+    unread = [Finding(str(n), None, f"cannot say: {n} {why}") for n, why in refused.items()]
     values = {n: v for n, v in read.items() if not isinstance(v, str)}
-    statistics = _all_statistics(values, columns, blocking, limits, may_lack)
+    dealt = assignments(blocking, limits.resamples, limits.seed)
+    statistics = measure_columns(values, columns, blocking.block, dealt, may_lack)
     found = _findings(statistics, values, blocking, limits)
     return _verdict([*found, *unread], remarks, rows, blocking.kind)
 
@@ -226,59 +218,13 @@ def _blocking(
     return block_by_rows(*rows, limits.seed), [why]
 
 
-@dataclass(frozen=True)
-class _Statistic:
-    """One number about one column: as it is, and for every assignment of blocks, the observed first."""
-
-    column: str
-    what: What
-    profile: Profile
-    effect: float
-    values: NDArray[np.float64]
-
-
-def _all_statistics(
-    values: Mapping[str, WindowValues],
-    columns: Mapping[str, Column],
-    blocking: Blocking,
-    limits: Limits,
-    may_lack: frozenset[str],
-) -> list[_Statistic]:
-    dealt = assignments(blocking, limits.resamples, limits.seed)
-    found: list[_Statistic] = []
-    for name, windows in values.items():
-        counted = profile(columns[name].kind, np.concatenate(windows), blocking.block)
-        of_column = _statistics(name, counted, dealt)
-        found += [s for s in of_column if s.what != "missing" or name not in may_lack]
-    return found
-
-
-def _statistics(name: str, counted: Profile, dealt: NDArray[np.float64]) -> list[_Statistic]:
-    counts = distance_counts(counted)
-    current = dealt @ counts
-    apart = distance(counted, counts.sum(axis=0) - current, current)
-    lost, rows = counted.missing, counted.missing + counted.counts.sum(axis=1)
-    lost_now, rows_now = (dealt @ np.column_stack([lost, rows])).T
-    missing = np.abs(lost_now / rows_now - (lost.sum() - lost_now) / (rows.sum() - rows_now))
-    found = [
-        _Statistic(name, "values", counted, float(apart[0]), apart),
-        _Statistic(name, "missing", counted, float(missing[0]), missing),
-    ]
-    if counted.kind == "category":
-        unseen = unseen_share(counted, dealt)
-        # Small windows always hold some category that the other lacks: only the excess is an effect.
-        excess = max(0.0, float(unseen[0] - unseen[1:].mean()))
-        found.append(_Statistic(name, "unseen", counted, excess, unseen))
-    return found
-
-
 def _findings(
-    statistics: list[_Statistic], values: Mapping[str, WindowValues], blocking: Blocking, limits: Limits
+    statistics: list[Statistic], values: Mapping[str, WindowValues], blocking: Blocking, limits: Limits
 ) -> list[Finding]:
     if not statistics:
         return []
     p_values = adjusted_p_values(np.column_stack([s.values for s in statistics]))
-    best: dict[str, tuple[tuple[bool, float, float], _Statistic]] = {}
+    best: dict[str, tuple[tuple[bool, float, float], Statistic]] = {}
     for statistic, p in zip(statistics, p_values.tolist(), strict=True):
         moved = p < limits.p_value and statistic.effect >= limits.effect
         # Of one column the statistic that moved speaks, then the less likely one, then the larger.
@@ -291,7 +237,7 @@ def _findings(
     ]
 
 
-def _words(statistic: _Statistic, windows: WindowValues, blocking: Blocking) -> str:
+def _words(statistic: Statistic, windows: WindowValues, blocking: Blocking) -> str:
     name, counted = statistic.column, statistic.profile
     numbers = statistic.what == "values" and counted.kind == "number"
     if numbers and not any(pd.isna(held).all() for held in windows):

@@ -1,5 +1,7 @@
 """Convert a fitted estimator into ONNX, with golden rows: the doorway to skl2onnx."""
 
+import copy
+import warnings
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -78,7 +80,11 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
     ]
     options = None if project.target.kind == "regression" else {"zipmap": False}
     try:
-        return cast(onnx.ModelProto, to_onnx(estimator, initial_types=inputs, options=options))
+        with warnings.catch_warnings():
+            # Protobuf's, about skl2onnx's own habits.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            exact = with_float32_thresholds(estimator)
+            return cast(onnx.ModelProto, to_onnx(exact, initial_types=inputs, options=options))
     except _FAULTS as fault:
         first = str(fault).strip().splitlines()[0][:300] if str(fault).strip() else type(fault).__name__
         msg = (
@@ -86,6 +92,26 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
             "replace that step, or bring export="
         )
         raise ConversionError(msg) from fault
+
+
+def with_float32_thresholds(estimator: Any) -> Any:  # noqa: ANN401 - any estimator
+    """Return the estimator with the thresholds of its boosted trees rounded down to float32.
+
+    skl2onnx rounds a float64 threshold to the nearest float32, which may lie above a value that went
+    right. For float32 inputs `x <= t` is the same as `x <= floor32(t)`, so nothing else changes.
+    """
+    boosted = [step for _, step in [*_steps(estimator), ("", estimator)] if hasattr(step, "_predictors")]
+    if not boosted:
+        return estimator
+    exact = copy.deepcopy(estimator)
+    for _, step in [*_steps(exact), ("", exact)]:
+        # Private in scikit-learn 1.9, and what skl2onnx itself reads; parity would tell if it moved.
+        for tree in (tree for trees in getattr(step, "_predictors", []) for tree in trees):
+            thresholds = tree.nodes["num_threshold"]
+            nearest = thresholds.astype(np.float32)
+            below = np.nextafter(nearest, np.float32(-np.inf))
+            tree.nodes["num_threshold"] = np.where(nearest > thresholds, below, nearest)
+    return exact
 
 
 def _step_of(estimator: object, message: str) -> str:

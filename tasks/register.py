@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
-from data.bundles import Bundle, Lineage, open_bundle, sha256, write_bundle
+from data.bundles import Bundle, Lineage, copy_bundle, open_bundle, sha256, write_bundle
 from data.releases import publish, released
 from keepfit.errors import BundleDamaged, VersionNotFound
 from keepfit.gates import Scores
@@ -55,8 +55,8 @@ def register(loop: Loop, candidate: Candidate, key: str, tags: dict[str, str]) -
 def release(loop: Loop, bundle: Bundle) -> None:
     """Put a bundle into the release directory; doing it twice changes nothing."""
     with tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
-        digest = write_bundle(Path(folder), bundle.model, bundle.manifest)
-        publish(Path(folder), digest, loop.releases)
+        copy_bundle(Path(folder), bundle)
+        publish(Path(folder), bundle.digest, loop.releases)
 
 
 def fetch(loop: Loop, version: int, digest: str | None = None) -> Bundle:

@@ -51,7 +51,7 @@ project = Project(
         "humid": Column.number(between=(0, 100), optional=True),
         "wind_speed": Column.number(between=(0, 200), optional=True),
         "wind_gust": Column.number(between=(0, 200), optional=True),
-        "precip": Column.number(between=(0, 20), optional=True),
+        "precip": Column.number(between=(0, 1000), optional=True),
         "pressure": Column.number(between=(850, 1100), optional=True),
         "visib": Column.number(between=(0, 100), optional=True),
     },

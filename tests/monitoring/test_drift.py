@@ -355,19 +355,16 @@ def test_answers_of_two_versions_are_not_compared(kind: Any) -> None:
 
 
 def test_labels_that_moved_are_drift() -> None:
-    after = window(seed=2)
-    found = judge_examples(
-        project(), BEFORE, window(seed=2, labels=np.maximum(after.labels, np.arange(700) % 2))
-    )
+    moved = np.maximum(window(seed=2).labels, np.arange(700) % 2)
+    found = judge_examples(project(), BEFORE, window(seed=2, labels=moved))
     assert first(found).column == "label late"
     assert first(found).words.startswith("label late true from 5")
 
 
 def test_a_label_that_has_yet_to_come_is_not_missing() -> None:
     labels = np.where(np.arange(700) < 640, window(seed=2).labels, np.nan)
-    found = judge_examples(
-        project(drift_effect=0.05), BEFORE, window(seed=2, labels=labels, labelled=labels >= 0)
-    )
+    late = window(seed=2, labels=labels, labelled=labels >= 0)
+    found = judge_examples(project(drift_effect=0.05), BEFORE, late)
     assert found.drift is False
     assert found.p_value > 0.01
 

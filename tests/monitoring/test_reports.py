@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepfit import Column
+from monitoring.columns import answer_names, label_name
 from monitoring.drift import judge_examples
 from monitoring.performance import measure
 from monitoring.reports import Judged, neutral, write_report
 from monitoring.triggers import Reason
 from monitoring.windows import choose_windows
-from tests.monitoring.windows_of import START, project, window
+from tests.monitoring.windows_of import COLUMNS, START, project, window
 
 AS_OF = START + timedelta(days=14)
 EVIL = "</script><script>alert('{x}')</script>"
@@ -41,9 +42,8 @@ def test_a_page_shows_features_answers_and_labels(tmp_path: Any, kind: Any) -> N
     made = project(kind, "r2")
     found = report(tmp_path, made, before(kind), window(kind=kind, seed=2))
     page = found.page.read_text()
-    name = made.target.name
-    for column in ("distance", "wind", "carrier", "holiday", f"predicted {name}", f"label {name}"):
-        assert f'"{column}' in page
+    for column in [*COLUMNS, *answer_names(made), label_name(made)]:
+        assert f'"{column}"' in page
     assert "<li>" in page
 
 

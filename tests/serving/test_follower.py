@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+
+from data.bundles import MODEL
+from data.releases import POINTER, Pointer, move_pointer
+from serving.follower import Follower
+from serving.slot import ModelSlot
+from tests.builders import bundle, published, release
+
+
+class Following:
+    def __init__(self, tmp_path: Path) -> None:
+        self.slot = ModelSlot()
+        self.releases = tmp_path / "releases"
+        self.follower = Follower(self.slot, self.releases, "flights")
+
+    @property
+    def version(self) -> int | None:
+        return self.slot.live.version if self.slot.live else None
+
+
+@pytest.fixture
+def following(tmp_path: Path) -> Following:
+    return Following(tmp_path)
+
+
+def test_before_the_first_release_nothing_is_served_and_nothing_is_wrong(following: Following):
+    assert not following.follower.look()
+    assert (following.version, following.follower.error) == (None, None)
+
+
+def test_the_pointer_is_followed_to_a_new_version_and_back(following: Following, tmp_path: Path):
+    served: list[int | None] = []
+    for promotion, version in enumerate((1, 2, 1)):
+        published(tmp_path / str(promotion), following.releases, version=version, promotion=promotion)
+        assert following.follower.look()
+        served.append(following.version)
+    assert served == [1, 2, 1]
+
+
+def test_a_pointer_that_stays_is_not_followed_again(following: Following, tmp_path: Path):
+    published(tmp_path, following.releases)
+    assert [following.follower.look(), following.follower.look()] == [True, False]
+    assert following.slot.generation == 1
+
+
+def test_a_pointer_to_the_bundle_that_is_live_is_no_swap(following: Following, tmp_path: Path):
+    digest = published(tmp_path, following.releases, version=4)
+    following.follower.look()
+    release(following.releases, digest, 4, promotion=5)
+    assert not following.follower.look()
+    assert following.slot.generation == 1
+
+
+def test_a_pointer_to_nothing_ends_serving(following: Following, tmp_path: Path):
+    published(tmp_path, following.releases)
+    following.follower.look()
+    release(following.releases, None, None, promotion=9)
+    assert following.follower.look()
+    assert following.version is None
+
+
+def test_predictions_go_on_when_the_release_directory_is_gone(following: Following, tmp_path: Path):
+    published(tmp_path, following.releases)
+    following.follower.look()
+    following.releases.rename(tmp_path / "elsewhere")
+    following.follower.look()
+    assert following.version == 1
+
+
+def refused_release(following: Following, tmp_path: Path, how: str) -> str:
+    """Make live, after version 1, a bundle that must not be served; give its digest."""
+    published(tmp_path / "good", following.releases, version=1)
+    following.follower.look()
+    if how == "disagrees":
+        return published(tmp_path, following.releases, version=2, golden_outputs=[[0.5], [0.5]])
+    if how == "of another project":
+        return published(tmp_path, following.releases, version=2, project="churn")
+    if how == "never published":
+        digest = bundle(tmp_path, version=2)[1]
+        release(following.releases, digest, 2, promotion=2)
+        return digest
+    digest = published(tmp_path, following.releases, version=2)
+    damaged = following.releases / digest / MODEL
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    return digest
+
+
+REASONS = {
+    "disagrees": "golden row 0 gives",
+    "of another project": "is a bundle of project 'churn'",
+    "never published": "no readable bundle",
+    "damaged": "is not what its manifest names",
+}
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_a_bundle_that_must_not_be_served_leaves_the_old_one_and_says_why(
+    following: Following, tmp_path: Path, how: str
+):
+    digest = refused_release(following, tmp_path, how)
+    assert following.follower.look()
+    assert (following.version, following.follower.refused) == (1, digest)
+    assert REASONS[how] in str(following.follower.error)
+
+
+def test_a_refused_bundle_is_not_tried_again_while_the_pointer_stays(following: Following, tmp_path: Path):
+    refused_release(following, tmp_path, "disagrees")
+    following.follower.look()
+    assert not following.follower.look()
+    assert following.follower.failures == 1
+
+
+def test_nothing_is_wrong_any_more_once_the_pointer_went_back(following: Following, tmp_path: Path):
+    refused_release(following, tmp_path, "damaged")
+    following.follower.look()
+    assert following.slot.live is not None
+    release(following.releases, following.slot.live.digest, 1, promotion=3)
+    assert following.follower.look()
+    assert (following.follower.error, following.follower.refused) == (None, None)
+
+
+def test_a_pointer_that_cannot_be_read_leaves_the_old_model_and_is_followed_once_repaired(
+    following: Following, tmp_path: Path
+):
+    published(tmp_path / "1", following.releases, version=1)
+    following.follower.look()
+    (following.releases / POINTER).write_bytes(b"{")
+    following.follower.look()
+    assert following.version == 1
+    assert "is no pointer" in str(following.follower.error)
+    published(tmp_path / "2", following.releases, version=2)
+    following.follower.look()
+    assert (following.version, following.follower.error) == (2, None)
+
+
+def test_an_overtaken_promotion_does_not_move_the_model_back(following: Following, tmp_path: Path):
+    old = published(tmp_path / "1", following.releases, version=1)
+    published(tmp_path / "2", following.releases, version=2)
+    assert not move_pointer(following.releases, Pointer(old, 1, 1))
+    following.follower.look()
+    assert following.version == 2
