@@ -1,12 +1,13 @@
 """Check `prefect.yaml` strictly, then deploy it: Prefect drops a key that it does not know, and says nothing.
 
-`python -m control.deployments` deploys to the server at PREFECT_API_URL. It waits until a runner has made
-the work pool.
+`python -m control.deployments` deploys to the server at PREFECT_API_URL. It imports the flows first, which
+takes as long as the server takes to start, then waits for the server and for a runner to make the work pool.
 """
 
 import argparse
 import asyncio
 import difflib
+import importlib
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
 from prefect.states import Crashed
 from prefect.utilities.importtools import import_object
 from pydantic import BaseModel, ValidationError
@@ -29,7 +31,7 @@ from pydantic import BaseModel, ValidationError
 from keepfit.settings import ROOT
 
 FILE = ROOT / "prefect.yaml"
-_POOL_S = 60.0
+_WAIT_S = 170.0
 
 
 def check_prefect_yaml(path: Path = FILE) -> list[str]:
@@ -129,7 +131,9 @@ def _place(at: str, loc: Iterable[object]) -> str:
 
 
 async def _prepare(pools: set[str], died_before: datetime | None) -> None:
-    async with get_client() as client:
+    async with get_client() as client, asyncio.timeout(_WAIT_S):
+        while await client.api_healthcheck() is not None:
+            await asyncio.sleep(0.1)
         if died_before is not None:
             await _end_the_dead(client, died_before)
         for pool in sorted(pools):
@@ -149,14 +153,18 @@ async def _end_the_dead(client: PrefectClient, before: datetime) -> None:
 
 
 async def _pool_made(client: PrefectClient, pool: str) -> None:
-    async with asyncio.timeout(_POOL_S):
-        while True:
-            try:
-                await client.read_work_pool(pool)
-            except ObjectNotFound:
-                await asyncio.sleep(0.1)
-            else:
-                return
+    while True:
+        try:
+            await client.read_work_pool(pool)
+        except ObjectNotFound:
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+def _module(entrypoint: str) -> str:
+    """The module of `flows.watch.watch`."""
+    return entrypoint.rpartition(".")[0]
 
 
 def main() -> None:
@@ -170,12 +178,18 @@ def main() -> None:
     died_before = asked.parse_args().died_before
     if problems := check_prefect_yaml():
         sys.exit("\n".join(problems))
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    pools = {each["work_pool"]["name"] for each in content["deployments"] if each.get("work_pool")}
+    deployments = yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"]
+    for name in ["prefect.cli.deploy._core", *(_module(each["entrypoint"]) for each in deployments)]:
+        importlib.import_module(name)
+    pools = {each["work_pool"]["name"] for each in deployments if each.get("work_pool")}
     try:
         asyncio.run(_prepare(pools, died_before))
     except TimeoutError:
-        sys.exit(f"no runner made the work pool {' or '.join(sorted(pools))} in {_POOL_S:.0f} s; start one")
+        where = get_current_settings().api.url or "PREFECT_API_URL, which is not set"
+        sys.exit(
+            f"no server at {where}, or no runner that made the work pool {' or '.join(sorted(pools))}, "
+            f"within {_WAIT_S:.0f} s; start both, then deploy again"
+        )
     sys.argv[1:] = ["--no-prompt", "deploy", "--all", "--prefect-file", str(FILE)]
     app()
 

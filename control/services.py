@@ -81,8 +81,7 @@ def services(settings: Settings) -> list[Service]:
         Service(
             "deploy",
             (python, "-m", "control.deployments", "--died-before", datetime.now(UTC).isoformat()),
-            after=("prefect",),
-            once=True,
+            once=True,  # it waits for Prefect itself, and imports the flows meanwhile
         ),
     ]
 

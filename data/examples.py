@@ -89,7 +89,7 @@ class Examples:
 
     def days(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Number the UTC day of each prediction: rows of one day are not independent."""
-        times = self.facts["predicted_at"].to_numpy().astype("datetime64[D]")
+        times = self.facts["predicted_at"].dt.tz_convert(None).to_numpy().astype("datetime64[D]")
         return times.astype("int64")
 
 

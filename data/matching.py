@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, select
 
 from data import tables
 from data.store import Store
@@ -33,64 +34,57 @@ class LabelCounts:
 
 def count_labels(store: Store, project: Project, since: datetime, as_of: datetime) -> LabelCounts:
     """Count the labels known from `since` (not included) to `as_of` (included)."""
-    frame = store.read_arrow(_query(store, project, since, as_of), _SCHEMA).to_pandas()
-    if frame.empty:
-        return LabelCounts()
-    matched = frame["predicted_at"].notna()
-    delays = (frame["known_at"] - frame["predicted_at"])[matched].to_numpy(dtype="float64") / 1e6
-    early = (frame["observed_at"] < frame["predicted_at"])[matched]
+    labels = store.read_arrow(_labels(project, as_of), _LABELS).to_pandas()
+    predictions = store.read_arrow(_predictions(store, project, as_of), _PREDICTIONS).to_pandas()
+    by_id = predictions.set_index("prediction_id")["predicted_at"]
+    by_reference = predictions.dropna(subset="reference_id").groupby("reference_id")["predicted_at"].max()
+    told = labels["label_text"].fillna(labels["label_number"].astype(str))
+    key = labels["prediction_id"].fillna("") + "\x1f" + labels["reference_id"].fillna("")
+    before = labels.groupby(key).cumcount()
+    same_before = labels.groupby([key, told]).cumcount()
+    predicted_at = labels["prediction_id"].map(by_id).fillna(labels["reference_id"].map(by_reference))
+    counted = labels["known_at"] > microseconds(since)
+    matched = counted & predicted_at.notna()
+    delays = ((labels["known_at"] - predicted_at)[matched]).to_numpy(dtype="float64") / 1e6
     return LabelCounts(
-        labels=len(frame),
+        labels=int(counted.sum()),
         matched=int(matched.sum()),
-        unmatched=int((~matched).sum()),
-        doubled=int((frame["same_before"] > 0).sum()),
-        contradicting=int((frame["before"] > frame["same_before"]).sum()),
-        early=int(early.sum()),
+        unmatched=int((counted & predicted_at.isna()).sum()),
+        doubled=int((counted & (same_before > 0)).sum()),
+        contradicting=int((counted & (before > same_before)).sum()),
+        early=int((matched & (labels["observed_at"] < predicted_at)).sum()),
         delay_median_s=float(np.median(delays)) if len(delays) else None,
         delay_95_s=float(np.quantile(delays, 0.95)) if len(delays) else None,
     )
 
 
-_SCHEMA = pa.schema(
+_LABELS = pa.schema(
     [
+        ("prediction_id", pa.string()),
+        ("reference_id", pa.string()),
+        ("label_number", pa.float64()),
+        ("label_text", pa.string()),
         ("observed_at", pa.int64()),
         ("known_at", pa.int64()),
-        ("predicted_at", pa.int64()),
-        ("before", pa.int64()),
-        ("same_before", pa.int64()),
     ]
+)
+_PREDICTIONS = pa.schema(
+    [("prediction_id", pa.string()), ("reference_id", pa.string()), ("predicted_at", pa.int64())]
 )
 
 
-def _query(store: Store, project: Project, since: datetime, as_of: datetime):  # noqa: ANN202
+def _labels(project: Project, as_of: datetime) -> Select[Any]:
+    # In the order in which they were known, then by id, which rises within a moment: "before" means that.
     labels = tables.labels
-    other = labels.alias()
+    return (
+        select(*(labels.c[name] for name in _LABELS.names))
+        .where(labels.c.project == project.name, labels.c.known_at <= microseconds(as_of))
+        .order_by(labels.c.known_at, labels.c.label_id)
+    )
+
+
+def _predictions(store: Store, project: Project, as_of: datetime) -> Select[Any]:
     predictions = store.predictions(project)
-    same_key = or_(
-        other.c.prediction_id == labels.c.prediction_id, other.c.reference_id == labels.c.reference_id
-    )
-    # Those that came before: by the time they were known, then by id, which rises within a time.
-    earlier = or_(
-        other.c.known_at < labels.c.known_at,
-        (other.c.known_at == labels.c.known_at) & (other.c.label_id < labels.c.label_id),
-    )
-    before = select(func.count()).where(other.c.project == project.name, same_key, earlier)
-    same = or_(other.c.label_number == labels.c.label_number, other.c.label_text == labels.c.label_text)
-    predicted_at = select(func.max(predictions.c.predicted_at)).where(
-        or_(
-            predictions.c.prediction_id == labels.c.prediction_id,
-            predictions.c.reference_id == labels.c.reference_id,
-        ),
-        predictions.c.known_at <= microseconds(as_of),
-    )
-    return select(
-        labels.c.observed_at,
-        labels.c.known_at,
-        predicted_at.scalar_subquery().label("predicted_at"),
-        before.scalar_subquery().label("before"),
-        before.where(same).scalar_subquery().label("same_before"),
-    ).where(
-        labels.c.project == project.name,
-        labels.c.known_at > microseconds(since),
-        labels.c.known_at <= microseconds(as_of),
+    return select(*(predictions.c[name] for name in _PREDICTIONS.names)).where(
+        predictions.c.known_at <= microseconds(as_of)
     )

@@ -107,8 +107,9 @@ def judge(  # noqa: PLR0913 - the one call a person makes from Python, all setti
     as independent and the verdict says so. Frames are not changed. No input raises: what cannot be
     judged makes the verdict "cannot say", unless another column drifted.
     """
-    given = blocks_reference is not None and blocks_current is not None
-    blocks = (blocks_reference, blocks_current) if given else None
+    blocks = None
+    if blocks_reference is not None and blocks_current is not None:
+        blocks = (blocks_reference, blocks_current)
     return _judge((reference, current), columns, blocks, Limits(p_value, effect, min_rows, resamples, seed))
 
 

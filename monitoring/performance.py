@@ -1,7 +1,7 @@
 """How good the answers were, on the labels known so far; and what can be said before labels arrive."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from monitoring.resampling import (
     percentile_interval,
     unknown,
 )
-from monitoring.scoring import answers, check_metrics, score
+from monitoring.scoring import Numbers, answers, check_metrics, score
 
 if TYPE_CHECKING:
     from data.examples import Examples
@@ -63,12 +63,17 @@ class Performance:
         )
 
 
-def measure(project: Project, examples: "Examples") -> Performance:
-    """Score the stored answers of a window on the labels known, by a bootstrap over days.
+def measure(project: Project, examples: "Examples", outputs: Numbers | None = None) -> Performance:
+    """Score the answers of a window on the labels known, by a bootstrap over days.
+
+    Without `outputs` [n, target.outputs], one model's answers to the window, the stored ones are scored,
+    of whichever versions gave them.
 
     The labelled part of a recent window is a biased one where the delay of a label depends on the
     label itself; nothing here corrects for that yet, `matured` says how much of the window is judged.
     """
+    if outputs is not None:
+        examples = replace(examples, outputs=outputs)
     answered = np.isfinite(examples.outputs).all(axis=1)
     judged = examples.where(examples.labelled & answered)
     y_true, answer = judged.labels, answers(project.target, judged.outputs)

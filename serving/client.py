@@ -1,11 +1,10 @@
-"""A typed client of the prediction service: kept-alive connections, one for each thread that calls."""
+"""A typed client of the prediction service, over connections that are kept alive."""
 
 import http.client
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,7 +28,7 @@ _BACKOFF_S = 0.05
 
 
 class Client:
-    """Asks one prediction service; any number of threads may share it.
+    """Asks one prediction service; any number of threads may share it. Close it, or use it in `with`.
 
     A connection that cannot be made, or breaks before the answer, is tried again up to `retries` times,
     waiting 0.05, 0.1, 0.2, ... seconds in between; an answer that takes longer than `timeout_s` is not.
@@ -47,7 +46,7 @@ class Client:
         self._address = (parts.hostname, parts.port or 80)
         self._timeout_s = timeout_s
         self._retries = retries
-        self._thread = threading.local()
+        self._idle: list[http.client.HTTPConnection] = []
 
     def predict(self, rows: Sequence[Row], clock: datetime | None = None) -> PredictAnswer:
         """Ask for the answers to rows, in their order; `clock` is for a server that replays the past."""
@@ -74,8 +73,15 @@ class Client:
         return self._is_up("/health/ready")
 
     def close(self) -> None:
-        """Close the connection of the thread that calls."""
-        self._connection().close()
+        """Close the connections that no request uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _is_up(self, path: str) -> bool:
         try:
@@ -108,6 +114,7 @@ class Client:
                 connection.close()
                 broken = fault
                 continue
+            self._idle.append(connection)
             if response.status >= 400:
                 raise RequestRefused(_refusal(self.url + path, response.status, content))
             return content
@@ -115,12 +122,11 @@ class Client:
         raise ServiceUnavailable(msg) from broken
 
     def _connection(self) -> http.client.HTTPConnection:
-        kept: http.client.HTTPConnection | None = getattr(self._thread, "connection", None)
-        if kept is None:
+        try:
+            return self._idle.pop()
+        except IndexError:
             host, port = self._address
-            kept = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
-            self._thread.connection = kept
-        return kept
+            return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
 
 
 def _refusal(where: str, status: int, content: bytes) -> str:

@@ -106,6 +106,4 @@ def refused(refusal: Refused) -> Response:
 
 
 def _too_large(most_bytes: int) -> Refused:
-    # Closing saves reading what nobody will look at.
-    reason = f"expected a body of at most {most_bytes} bytes; send fewer rows in one request"
-    return Refused(413, reason, headers=((b"connection", b"close"),))
+    return Refused(413, f"expected a body of at most {most_bytes} bytes; send fewer rows in one request")

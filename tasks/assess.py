@@ -39,12 +39,15 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime) -> Assessment:
         query_examples(loop.store, project, as_of, since=window.since, until=window.until)
         for window in (windows.reference, windows.current)
     )
+    answers = _answers(bundle, reference, current)
     refusal = no_verdict_because(project, windows, reference, current)
     if refusal is not None:
         verdict = cannot_say(refusal, len(reference), len(current))
     else:
-        verdict = judge_examples(project, reference, current, _answers(bundle, reference, current))
-    performance: Performance | None = measure(project, current) if len(current) else None
+        verdict = judge_examples(project, reference, current, answers)
+    performance: Performance | None = None
+    if len(current):
+        performance = measure(project, current, None if answers is None else answers[1])
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
     reason = reason_to_retrain(project, verdict, performance, facts, as_of)
     judged = Judged(project.name, as_of, champion.version, windows, verdict, performance, reason)

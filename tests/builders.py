@@ -44,7 +44,11 @@ def model(kind: Kind, version: int) -> bytes:
         )
         for name, column in COLUMNS.items()
     ]
-    weights = {"regression": (10_000 * version, 1.0), "binary": (version / 1000, 0.0), "multiclass": (0.5, 0.0)}
+    weights = {
+        "regression": (10_000 * version, 1.0),
+        "binary": (version / 1000, 0.0),
+        "multiclass": (0.5, 0.0),
+    }
     start, slope = weights[kind]
     nodes = [
         helper.make_node("Mul", ["distance", "slope"], ["sloped"]),
@@ -85,7 +89,9 @@ def model(kind: Kind, version: int) -> bytes:
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
-def manifest(onnx_model: bytes, *, version: int, project: str = "flights", kind: Kind = "binary", **changed: object) -> Manifest:
+def manifest(
+    onnx_model: bytes, *, version: int, project: str = "flights", kind: Kind = "binary", **changed: object
+) -> Manifest:
     """Describe a model; golden outputs are its own unless others are given."""
     long_ago = datetime(2013, 2, 1, tzinfo=UTC)
     fields: dict[str, object] = {
@@ -119,10 +125,12 @@ def manifest(onnx_model: bytes, *, version: int, project: str = "flights", kind:
 def bundle(
     tmp_path: Path, *, version: int = 1, project: str = "flights", kind: Kind = "binary", **changed: object
 ) -> tuple[Path, str]:
-    """Write a real bundle below `tmp_path`; give its folder and its digest. `changed` goes into the manifest."""
+    """Write a real bundle below `tmp_path`; give its folder and its digest. `changed`: the manifest."""
     made = model(kind, version)
     folder = tmp_path / f"bundle-{project}-{kind}-{version}"
-    digest = write_bundle(folder, made, manifest(made, version=version, project=project, kind=kind, **changed))
+    digest = write_bundle(
+        folder, made, manifest(made, version=version, project=project, kind=kind, **changed)
+    )
     return folder, digest
 
 
@@ -131,8 +139,10 @@ def release(releases: Path, digest_or_none: str | None, version: int | None, pro
     assert move_pointer(releases, Pointer(digest_or_none, version, promotion))
 
 
-def published(tmp_path: Path, releases: Path, *, version: int = 1, promotion: int | None = None, **how: object) -> str:
-    """Write, publish and make live a bundle; give its digest. The promotion's number is the version unless given."""
+def published(
+    tmp_path: Path, releases: Path, *, version: int = 1, promotion: int | None = None, **how: object
+) -> str:
+    """Write, publish and make live a bundle; give its digest. Its promotion is numbered as its version."""
     folder, digest = bundle(tmp_path, version=version, **how)
     publish(folder, digest, releases)
     release(releases, digest, version, version if promotion is None else promotion)

@@ -51,3 +51,10 @@ def test_too_few_days_give_a_score_without_an_interval() -> None:
     found = measure(project(), window(span_days=3))
     assert np.isnan(found.low)
     assert "labels of 3 days" in found.sentence
+
+
+def test_a_model_can_be_scored_on_a_window_that_another_answered() -> None:
+    stored = window()
+    imported = window(outputs=np.full((700, 1), np.nan))
+    assert measure(project(), imported).scored == 0
+    assert measure(project(), imported, stored.outputs) == measure(project(), stored)

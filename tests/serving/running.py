@@ -109,9 +109,14 @@ class Server:
         return self._log.read_text()
 
     def stop(self) -> int:
+        self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
+
+
+Serve = Callable[..., Server]
+"""Starts a server of a test's own."""
 
 
 def free_port() -> int:
@@ -130,6 +135,6 @@ def eventually(condition: Callable[[], object], within_s: float = 30.0) -> None:
 
 def _is_alive(pid: int) -> bool:
     try:
-        return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False

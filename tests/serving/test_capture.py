@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
 from data.journal import Journal, journal_files, read_journal
 from data.records import AcknowledgedLabels, CapturedPredictions, Entry, Label, Prediction
 from keepfit.errors import CaptureFailed
@@ -39,61 +37,62 @@ def full_disk(most_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def break_syncing(journal: Journal) -> None:
+@contextmanager
+def no_sync(journal: Journal) -> Iterator[None]:
     """Put a pipe in the place of the journal's open file: it can be written, and syncing it fails."""
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if Path(f"/proc/self/fd/{name}").readlink().name == journal.name:
-                reading, writing = os.pipe()
-                os.dup2(writing, int(name))
-                os.close(reading)
-                os.close(writing)
-        except FileNotFoundError:
-            continue
+    reading, writing = os.pipe()
+    for entry in Path("/proc/self/fd").iterdir():
+        if entry.is_symlink() and entry.readlink().name == journal.name:
+            os.dup2(writing, int(entry.name))
+    os.close(writing)
+    yield
+    os.close(reading)
 
 
-def test_what_was_answered_is_in_the_journal(tmp_path: Path):
+def test_what_was_answered_is_in_the_journal(tmp_path: Path) -> None:
     assert Capture(Journal(tmp_path, 1000)).predictions(predictions())
     assert kept(tmp_path) == [predictions()]
 
 
-def test_an_answer_that_cannot_be_captured_says_so_and_the_next_one_is_captured_again(tmp_path: Path):
+def test_an_answer_that_cannot_be_captured_says_so_and_the_next_one_is_captured_again(tmp_path: Path) -> None:
     capture = Capture(Journal(tmp_path, 10_000))
-    with full_disk(300):
+    with full_disk(500):
         captured = [capture.predictions(predictions(str(n))) for n in range(5)]
     captured.append(capture.predictions(predictions("after")))
     assert captured == [True, True, False, False, False, True]
     assert len(kept(tmp_path)) == 3
 
 
-async def test_labels_are_on_disk_when_they_are_acknowledged(tmp_path: Path):
-    await Capture(Journal(tmp_path, 1000)).labels(labels())
-    assert kept(tmp_path) == [labels()]
+def test_labels_are_on_disk_when_they_are_acknowledged(tmp_path: Path) -> None:
+    asyncio.run(acknowledge(Capture(Journal(tmp_path, 1000)), ["l"]))
+    assert kept(tmp_path) == [labels("l")]
 
 
-async def test_many_labels_at_once_are_all_acknowledged(tmp_path: Path):
+def test_many_labels_at_once_are_all_acknowledged(tmp_path: Path) -> None:
     capture = Capture(Journal(tmp_path, 500))  # so that files change in between
-    await asyncio.gather(*(capture.labels(labels(str(n))) for n in range(100)))
-    assert sorted(int(e.labels[0].label_id) for e in kept(tmp_path) if isinstance(e, AcknowledgedLabels)) == list(
-        range(100)
-    )
+    names = [f"{n:03}" for n in range(100)]
+    assert asyncio.run(acknowledge(capture, names)) == [None] * 100
+    assert sorted(map(repr, kept(tmp_path))) == sorted(repr(labels(name)) for name in names)
 
 
-async def test_labels_that_cannot_be_written_are_not_acknowledged(tmp_path: Path):
-    capture = Capture(Journal(tmp_path, 1000))
-    with full_disk(10), pytest.raises(CaptureFailed, match="could not be written"):
-        await capture.labels(labels())
+def test_labels_that_cannot_be_written_are_not_acknowledged(tmp_path: Path) -> None:
+    with full_disk(10):
+        (answer,) = asyncio.run(acknowledge(Capture(Journal(tmp_path, 1000)), ["l"]))
+    assert "could not be written" in str(answer)
 
 
-async def test_labels_whose_sync_fails_are_not_acknowledged_and_the_next_go_to_a_new_file(tmp_path: Path):
+def test_labels_whose_sync_fails_are_not_acknowledged_and_the_next_go_to_a_new_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 1000)
     capture = Capture(journal)
     capture.predictions(predictions())
-    break_syncing(journal)
-    answers = await asyncio.gather(
-        *(capture.labels(labels(name)) for name in ("a", "b")), return_exceptions=True
-    )
+    with no_sync(journal):
+        answers = asyncio.run(acknowledge(capture, ["a", "b"]))
     assert [type(answer) for answer in answers] == [CaptureFailed, CaptureFailed]
-    await capture.labels(labels("c"))
-    assert kept(tmp_path)[-1] == labels("c")
+    assert asyncio.run(acknowledge(capture, ["c"])) == [None]
     assert len(journal_files(tmp_path)) == 2
+    assert labels("c") in kept(tmp_path)
+
+
+async def acknowledge(capture: Capture, names: list[str]) -> list[BaseException | None]:
+    """Send labels all at once; None for each that was acknowledged, or why it was not."""
+    return await asyncio.gather(*(capture.labels(labels(name)) for name in names), return_exceptions=True)

@@ -25,12 +25,12 @@ def following(tmp_path: Path) -> Following:
     return Following(tmp_path)
 
 
-def test_before_the_first_release_nothing_is_served_and_nothing_is_wrong(following: Following):
+def test_before_the_first_release_nothing_is_served_and_nothing_is_wrong(following: Following) -> None:
     assert not following.follower.look()
     assert (following.version, following.follower.error) == (None, None)
 
 
-def test_the_pointer_is_followed_to_a_new_version_and_back(following: Following, tmp_path: Path):
+def test_the_pointer_is_followed_to_a_new_version_and_back(following: Following, tmp_path: Path) -> None:
     served: list[int | None] = []
     for promotion, version in enumerate((1, 2, 1)):
         published(tmp_path / str(promotion), following.releases, version=version, promotion=promotion)
@@ -39,13 +39,13 @@ def test_the_pointer_is_followed_to_a_new_version_and_back(following: Following,
     assert served == [1, 2, 1]
 
 
-def test_a_pointer_that_stays_is_not_followed_again(following: Following, tmp_path: Path):
+def test_a_pointer_that_stays_is_not_followed_again(following: Following, tmp_path: Path) -> None:
     published(tmp_path, following.releases)
     assert [following.follower.look(), following.follower.look()] == [True, False]
     assert following.slot.generation == 1
 
 
-def test_a_pointer_to_the_bundle_that_is_live_is_no_swap(following: Following, tmp_path: Path):
+def test_a_pointer_to_the_bundle_that_is_live_is_no_swap(following: Following, tmp_path: Path) -> None:
     digest = published(tmp_path, following.releases, version=4)
     following.follower.look()
     release(following.releases, digest, 4, promotion=5)
@@ -53,7 +53,7 @@ def test_a_pointer_to_the_bundle_that_is_live_is_no_swap(following: Following, t
     assert following.slot.generation == 1
 
 
-def test_a_pointer_to_nothing_ends_serving(following: Following, tmp_path: Path):
+def test_a_pointer_to_nothing_ends_serving(following: Following, tmp_path: Path) -> None:
     published(tmp_path, following.releases)
     following.follower.look()
     release(following.releases, None, None, promotion=9)
@@ -61,7 +61,7 @@ def test_a_pointer_to_nothing_ends_serving(following: Following, tmp_path: Path)
     assert following.version is None
 
 
-def test_predictions_go_on_when_the_release_directory_is_gone(following: Following, tmp_path: Path):
+def test_predictions_go_on_when_the_release_directory_is_gone(following: Following, tmp_path: Path) -> None:
     published(tmp_path, following.releases)
     following.follower.look()
     following.releases.rename(tmp_path / "elsewhere")
@@ -98,21 +98,23 @@ REASONS = {
 @pytest.mark.parametrize("how", REASONS)
 def test_a_bundle_that_must_not_be_served_leaves_the_old_one_and_says_why(
     following: Following, tmp_path: Path, how: str
-):
+) -> None:
     digest = refused_release(following, tmp_path, how)
     assert following.follower.look()
     assert (following.version, following.follower.refused) == (1, digest)
     assert REASONS[how] in str(following.follower.error)
 
 
-def test_a_refused_bundle_is_not_tried_again_while_the_pointer_stays(following: Following, tmp_path: Path):
+def test_a_refused_bundle_is_not_tried_again_while_the_pointer_stays(
+    following: Following, tmp_path: Path
+) -> None:
     refused_release(following, tmp_path, "disagrees")
     following.follower.look()
     assert not following.follower.look()
     assert following.follower.failures == 1
 
 
-def test_nothing_is_wrong_any_more_once_the_pointer_went_back(following: Following, tmp_path: Path):
+def test_nothing_is_wrong_any_more_once_the_pointer_went_back(following: Following, tmp_path: Path) -> None:
     refused_release(following, tmp_path, "damaged")
     following.follower.look()
     assert following.slot.live is not None
@@ -123,7 +125,7 @@ def test_nothing_is_wrong_any_more_once_the_pointer_went_back(following: Followi
 
 def test_a_pointer_that_cannot_be_read_leaves_the_old_model_and_is_followed_once_repaired(
     following: Following, tmp_path: Path
-):
+) -> None:
     published(tmp_path / "1", following.releases, version=1)
     following.follower.look()
     (following.releases / POINTER).write_bytes(b"{")
@@ -135,7 +137,7 @@ def test_a_pointer_that_cannot_be_read_leaves_the_old_model_and_is_followed_once
     assert (following.version, following.follower.error) == (2, None)
 
 
-def test_an_overtaken_promotion_does_not_move_the_model_back(following: Following, tmp_path: Path):
+def test_an_overtaken_promotion_does_not_move_the_model_back(following: Following, tmp_path: Path) -> None:
     old = published(tmp_path / "1", following.releases, version=1)
     published(tmp_path / "2", following.releases, version=2)
     assert not move_pointer(following.releases, Pointer(old, 1, 1))

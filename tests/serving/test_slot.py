@@ -25,25 +25,27 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Predictor]:
     }
 
 
-def test_an_empty_slot_has_no_live_model():
+def test_an_empty_slot_has_no_live_model() -> None:
     assert ModelSlot().live is None
 
 
-def test_a_generation_only_rises(versions: dict[int, Predictor]):
+def test_a_generation_only_rises(versions: dict[int, Predictor]) -> None:
     slot = ModelSlot()
     generations = [slot.swap(versions[version]).generation for version in (1, 2, 1)]
     slot.clear()
     assert [*generations, slot.generation, slot.live] == [1, 2, 3, 4, None]
 
 
-def test_clearing_an_empty_slot_is_no_swap():
+def test_clearing_an_empty_slot_is_no_swap() -> None:
     slot = ModelSlot()
     slot.clear()
     assert slot.generation == 0
 
 
 @given(swaps=st.lists(st.sampled_from([1, 2, 3]), max_size=6), rows=st.integers(1, 20))
-def test_a_request_keeps_the_model_it_started_with(versions: dict[int, Predictor], swaps: list[int], rows: int):
+def test_a_request_keeps_the_model_it_started_with(
+    versions: dict[int, Predictor], swaps: list[int], rows: int
+) -> None:
     slot = ModelSlot()
     begun_with = slot.swap(versions[1])
     for version in swaps:
@@ -52,7 +54,7 @@ def test_a_request_keeps_the_model_it_started_with(versions: dict[int, Predictor
     assert {(p.version, told_version(p.output[0])) for p in made} == {(1, 1)}
 
 
-def test_requests_that_run_while_models_are_swapped_never_mix_two(versions: dict[int, Predictor]):
+def test_requests_that_run_while_models_are_swapped_never_mix_two(versions: dict[int, Predictor]) -> None:
     slot = ModelSlot()
     slot.swap(versions[1])
     done = threading.Event()

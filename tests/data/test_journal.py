@@ -1,0 +1,170 @@
+import signal
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.journal import Journal, journal_files, read_chunk, read_journal
+from data.records import AcknowledgedLabels, CapturedPredictions, Entry, Label, Prediction
+from keepfit.settings import ROOT
+
+NOON = datetime(2013, 2, 1, 12, tzinfo=UTC)
+
+times = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1))  # noqa: DTZ001 - hypothesis adds the zone
+numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.none() | st.booleans() | numbers | st.text()
+rows = st.builds(
+    Prediction,
+    prediction_id=st.text(min_size=1),
+    features=st.dictionaries(st.text(), values),
+    predicted_at=times,
+    known_at=times,
+    output=st.lists(st.floats(0, 1)).map(tuple),
+    version=st.none() | st.integers(1, 1000),
+    reference_id=st.none() | st.text(),
+)
+labels = st.builds(
+    Label,
+    label_id=st.text(min_size=1),
+    label=values,
+    observed_at=times,
+    known_at=times,
+    source=st.just("http"),
+    prediction_id=st.none() | st.text(),
+    reference_id=st.none() | st.text(),
+)
+entries = st.builds(CapturedPredictions, st.lists(rows, max_size=3).map(tuple)) | st.builds(
+    AcknowledgedLabels, st.lists(labels, max_size=3).map(tuple)
+)
+
+
+def entry(name: str) -> Entry:
+    return CapturedPredictions((Prediction(name, {"wind": 1.5}, NOON, NOON, (0.5,), 1),))
+
+
+def written(folder: Path, many: list[Entry], max_bytes: int = 1 << 20) -> list[Path]:
+    """Append and close; give the files in the order in which they were opened."""
+    journal = Journal(folder, max_bytes)
+    names = dict.fromkeys(journal.append(each) for each in many)
+    journal.close()
+    return [folder / name for name in names]
+
+
+def read(paths: list[Path]) -> list[Entry]:
+    return [e for path in paths for chunk in read_journal(path, 0) for e in chunk.entries]
+
+
+@given(st.lists(entries, max_size=6), st.integers(1, 2000))
+def test_what_was_appended_is_read_back_in_order_over_all_files(many: list[Entry], max_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        assert read(written(Path(folder), many, max_bytes)) == many
+
+
+@given(st.integers(0), st.integers(1, 4))
+def test_a_torn_tail_loses_only_the_line_that_was_not_finished(cut: int, lines: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        many = [entry(str(n)) for n in range(lines)]
+        (path,) = written(Path(folder), many)
+        content = path.read_bytes()
+        path.write_bytes(content[: (at := cut % (len(content) + 1))])
+        whole = content[:at].count(b"\n")
+        (chunk,) = read_journal(path, 0)
+        assert chunk.entries == many[:whole]
+        assert len(chunk.torn) == (at > 0 and content[at - 1 : at] != b"\n")
+        assert (chunk.finished, chunk.end) == (True, at)
+
+
+@given(st.data())
+def test_a_damaged_byte_costs_its_line_and_is_never_read_as_something_else(
+    data: st.DataObject,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        many = [entry(str(n)) for n in range(3)]
+        (path,) = written(Path(folder), many)
+        content = bytearray(path.read_bytes())
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(content)
+        chunks = list(read_journal(path, 0))
+        found = [e for chunk in chunks for e in chunk.entries]
+        assert len(found) < 3
+        assert found == [e for e in many if e in found]
+        assert sum(len(chunk.torn) for chunk in chunks) >= 1
+
+
+@given(st.integers(1, 500))
+def test_reading_in_small_chunks_gives_the_same(most_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        many = [entry("x" * n) for n in range(5)]
+        (path,) = written(Path(folder), many)
+        found: list[Entry] = []
+        start, finished = 0, False
+        while not finished:
+            chunk = read_chunk(path, start, most_bytes)
+            found += chunk.entries
+            start, finished = chunk.end, chunk.finished
+        assert found == many
+
+
+def test_a_file_that_is_being_written_is_not_finished_and_its_half_line_is_left(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path, 1 << 20)
+    journal.append(entry("a"))
+    (path,) = journal_files(tmp_path)
+    whole = path.stat().st_size
+    with path.open("ab") as same_file:
+        same_file.write(b"deadbeef {half")
+    (first, second) = read_journal(path, 0)
+    assert (first.entries, first.end, first.finished, first.torn) == ([entry("a")], whole, False, [])
+    assert (second.entries, second.end, second.finished) == ([], whole, False)
+    journal.close()
+    (last,) = read_journal(path, whole)
+    assert (last.finished, len(last.torn)) == (True, 1)
+
+
+def test_a_file_that_is_full_is_closed_and_the_next_is_opened(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 100)
+    names = [journal.append(entry(str(n))) for n in range(3)]
+    assert {path.name for path in journal_files(tmp_path)} == set(names)
+    assert [list(read_journal(tmp_path / name, 0))[-1].finished for name in names] == [True, True, False]
+    journal.close()
+
+
+def test_a_file_that_its_worker_has_not_locked_yet_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / ".0190-1.journal").touch()
+    assert journal_files(tmp_path) == []
+
+
+def test_closing_twice_and_syncing_nothing_are_no_faults(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 100)
+    journal.sync()
+    first = journal.append(entry("a"))
+    journal.sync()
+    journal.close()
+    journal.close()
+    assert journal.append(entry("b")) != first
+    journal.close()
+
+
+def test_a_journal_never_writes_to_a_file_that_was_there_before(tmp_path: Path) -> None:
+    first = written(tmp_path, [entry("a")])
+    second = written(tmp_path, [entry("b")])
+    assert read(first) == [entry("a")]
+    assert not set(first) & set(second)
+
+
+def test_a_worker_that_dies_leaves_a_closed_file(tmp_path: Path) -> None:
+    dies = (
+        "import sys, tests.data.test_journal as t, pathlib, os, signal\n"
+        "t.Journal(pathlib.Path(sys.argv[1]), 1000).append(t.entry('a'))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", dies, str(tmp_path)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (chunk,) = read_journal(journal_files(tmp_path)[0], 0)
+    assert (chunk.entries, chunk.finished) == ([entry("a")], True)

@@ -1,0 +1,119 @@
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.bundles import MODEL
+from data.releases import (
+    POINTER,
+    Pointer,
+    WorkerStatus,
+    move_pointer,
+    publish,
+    read_pointer,
+    read_statuses,
+    released,
+    remove_status,
+    write_status,
+)
+from keepfit.errors import BundleDamaged, StateError
+from tests.builders import bundle
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def status(pid: int, at: datetime = NOON, **changed: object) -> WorkerStatus:
+    return WorkerStatus(**{"host": "here", "pid": pid, "at": at, **changed})
+
+
+def test_a_published_bundle_is_opened_by_its_digest(tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path, version=4)
+    publish(folder, digest, tmp_path / "releases")
+    assert released(tmp_path / "releases", digest).manifest.version == 4
+
+
+def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path)
+    releases = tmp_path / "releases"
+    first = publish(folder, digest, releases)
+    assert publish(folder, digest, releases) == first
+    assert [path.name for path in releases.iterdir()] == [digest]
+
+
+def test_publishing_at_the_same_time_leaves_one_bundle_and_no_remains(tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path)
+    releases = tmp_path / "releases"
+    with ThreadPoolExecutor(8) as publishers:
+        homes = list(publishers.map(lambda _: publish(folder, digest, releases), range(8)))
+    assert set(homes) == {releases / digest}
+    assert [path.name for path in releases.iterdir()] == [digest]
+    assert released(releases, digest)
+
+
+def test_a_damaged_bundle_is_not_published(tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path)
+    (folder / MODEL).write_bytes(b"something else")
+    with pytest.raises(BundleDamaged):
+        publish(folder, digest, tmp_path / "releases")
+    assert list((tmp_path / "releases").iterdir()) == []
+
+
+def test_before_the_first_promotion_there_is_no_pointer(tmp_path: Path) -> None:
+    assert read_pointer(tmp_path) is None
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=20))
+def test_whatever_the_order_the_latest_promotion_wins(promotions: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for promotion in promotions:
+            move_pointer(Path(folder), Pointer(f"{promotion:064}", promotion, promotion))
+        assert read_pointer(Path(folder)) == Pointer(
+            f"{max(promotions):064}", max(promotions), max(promotions)
+        )
+
+
+def test_many_at_once_leave_the_latest_promotion(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as movers:
+        list(movers.map(lambda n: move_pointer(tmp_path, Pointer("0" * 64, n, n)), [*range(50), *range(50)]))
+    assert read_pointer(tmp_path) == Pointer("0" * 64, 49, 49)
+    assert {path.name for path in tmp_path.iterdir()} == {POINTER, ".lock"}
+
+
+def test_moving_the_pointer_to_where_it_is_says_that_it_did_not_move(tmp_path: Path) -> None:
+    pointer = Pointer("0" * 64, 1, 1)
+    assert [move_pointer(tmp_path, pointer), move_pointer(tmp_path, pointer)] == [True, False]
+
+
+def test_a_pointer_that_is_none_is_said_and_can_be_written_anew(tmp_path: Path) -> None:
+    (tmp_path / POINTER).write_bytes(b"{}")
+    with pytest.raises(StateError, match="is no pointer"):
+        read_pointer(tmp_path)
+    assert move_pointer(tmp_path, Pointer(None, None, 3))
+    assert read_pointer(tmp_path) == Pointer(None, None, 3)
+
+
+def test_workers_seen_lately_are_listed_by_pid(tmp_path: Path) -> None:
+    for pid, age_s in ((30, 0), (20, 4), (10, 6)):
+        write_status(tmp_path, status(pid, NOON - timedelta(seconds=age_s)))
+    assert [seen.pid for seen in read_statuses(tmp_path, NOON)] == [20, 30]
+
+
+def test_a_status_is_replaced_and_taken_away(tmp_path: Path) -> None:
+    write_status(tmp_path, status(1, version=1))
+    write_status(tmp_path, status(1, version=2, error="why", refused="0" * 64, counters={"rows": 5.0}))
+    assert read_statuses(tmp_path, NOON) == [
+        status(1, version=2, error="why", refused="0" * 64, counters={"rows": 5.0})
+    ]
+    remove_status(tmp_path, status(1))
+    assert read_statuses(tmp_path, NOON) == []
+
+
+def test_a_status_that_is_still_being_written_is_not_a_second_worker(tmp_path: Path) -> None:
+    write_status(tmp_path, status(1))
+    (whole,) = tmp_path.iterdir()
+    whole.with_name(f".{whole.name}").write_bytes(whole.read_bytes())
+    assert len(read_statuses(tmp_path, NOON)) == 1
