@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_sqlite.dbapi
 import pyarrow as pa
 from sqlalchemy import (
     Connection,
@@ -33,7 +32,7 @@ from keepfit.errors import ServiceUnavailable, StateError
 from keepfit.spec import Project
 
 _BUSY_TIMEOUT_S = 30.0
-_ONE_BATCH = 2**30
+_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -189,14 +188,15 @@ class Store:
         return {name: numbers[name, storage(c.kind)] for name, c in project.features.items()}
 
     def read_arrow(self, query: Select[Any], schema: pa.Schema) -> pa.Table:
-        """Read a query in bulk, cast to the schema."""
-        sql = str(query.compile(self.engine, compile_kwargs={"literal_binds": True}))
-        path = self.engine.url.database or ""
-        with adbc_driver_sqlite.dbapi.connect(path) as connection, connection.cursor() as cursor:
-            # The driver guesses types from one batch and fails on leading nulls: make all one batch.
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_ONE_BATCH)})
-            cursor.execute(sql)
-            return cursor.fetch_arrow_table().cast(schema)
+        """Read a query in bulk as Arrow, its columns in the order and of the types of the schema."""
+        # Through SQLAlchemy's own connection: an Arrow driver brings a second copy of SQLite, and two
+        # copies in one process undo each other's locks, which damages the file (see docs/adr).
+        with self.reading() as connection:
+            batches = [
+                pa.record_batch(list(zip(*rows, strict=True)), schema=schema)
+                for rows in connection.execute(query).partitions(_ROWS_AT_ONCE)
+            ]
+        return pa.Table.from_batches(batches, schema=schema)
 
     def _project_number(self, connection: Connection, name: str) -> int:
         query = select(tables.projects.c.number).where(tables.projects.c.name == name)
