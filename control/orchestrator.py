@@ -26,8 +26,8 @@ def require_prefect(settings: Settings) -> None:
 def use_stack(settings: Settings, project: str, name: str) -> None:
     """Make this process a part of the stack: Prefect reads its settings when it is imported."""
     os.environ.update(environment(settings, project, name))
-    # A flow's own lines go to Prefect's pages; on the terminal the command speaks for itself.
-    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"
+    # A flow's lines and tracebacks go to Prefect's pages; on the terminal the command speaks for itself.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 
 
 @contextmanager

@@ -122,6 +122,9 @@ def environment(settings: Settings, project: str, name: str) -> dict[str, str]:
         "GX_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # By default a registry that is away is asked for minutes: 7 times, 120 s each.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Threads of OpenMP that wait in a loop starve the servers beside them: leave half of the cores.
         "OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2))),

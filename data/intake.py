@@ -17,10 +17,10 @@ from data.records import Label, Prediction, Rejected, now, uuid7
 from data.store import Batch
 from data.tables import microseconds
 from keepfit.errors import FileUnreadable, RowRefused
-from keepfit.spec import Column, Project, Value
+from keepfit.spec import Column, Project, Value, is_storable
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-_LONGEST_REFERENCE = 500
+_LONGEST_REFERENCE = 200
 
 
 @dataclass(frozen=True)
@@ -282,8 +282,8 @@ def _reference(project: Project, row: Row) -> str | None:
     for name in (project.reference, "reference_id"):
         if name is not None and row.get(name) is not None:
             reference = str(row[name])
-            if len(reference) > _LONGEST_REFERENCE:
-                msg = f"{name}: longer than {_LONGEST_REFERENCE} characters; use a shorter id"
+            if len(reference) > _LONGEST_REFERENCE or not is_storable(reference):
+                msg = f"{name}: expected at most {_LONGEST_REFERENCE} characters of text; use another id"
                 raise RowRefused(msg)
             return reference
     return None

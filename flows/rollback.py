@@ -61,5 +61,6 @@ def _earlier(loop: Loop) -> int:
     for entry in reversed(entries):
         if entry.version is not None and in_force is not None and entry.version < in_force:
             return entry.version
-    msg = f"{loop.name}: no champion came before version {in_force}; name one with --to VERSION"
+    before = "was ever promoted" if in_force is None else f"was champion before version {in_force}"
+    msg = f"{loop.name}: no version {before}; name one with --to VERSION"
     raise VersionNotFound(msg)

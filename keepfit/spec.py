@@ -66,7 +66,7 @@ class Column:
             return f"expected one of {', '.join(map(repr, self.among))}, got {_shown(value)}"
         if value == "" and not self.optional:
             return "expected text, got nothing"
-        return None
+        return None if is_storable(value) else f"expected text that can be stored, got {_shown(value)}"
 
     def _number_objection(self, value: Value) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -83,6 +83,11 @@ class Column:
 
     def _got(self, value: Value) -> str:
         return f"expected {self._expected()}, got {_shown(value)}"
+
+
+def is_storable(text: str) -> bool:
+    """Say whether every store can keep a text: no NUL, and no half of a surrogate pair."""
+    return "\x00" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
 
 
 def _shown(value: object) -> str:

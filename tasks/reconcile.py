@@ -5,7 +5,7 @@ from datetime import datetime
 from data.bundles import Bundle
 from data.promotions import Kind, Promotion
 from data.releases import Pointer, move_pointer, read_pointer, released
-from keepfit.errors import BundleDamaged, StateError, VersionNotFound
+from keepfit.errors import BundleDamaged, ServiceUnavailable, StateError, VersionNotFound
 from tasks.loop import Loop
 from tasks.register import fetch, release
 from tasks.swap import promote, settle
@@ -23,7 +23,10 @@ def reconcile(loop: Loop, as_of: datetime) -> list[str]:
     if latest is not None:
         said += _put_pointer_right(loop, latest)
         said += _finish(loop, latest)
-    return said + _put_alias_right(loop, as_of)
+    try:
+        return said + _put_alias_right(loop, as_of)
+    except ServiceUnavailable as fault:
+        return [*said, f"the registry's alias was left as it is: {fault}"]
 
 
 def _put_pointer_right(loop: Loop, latest: Promotion) -> list[str]:
