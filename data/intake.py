@@ -5,21 +5,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from data.cells import coerced, label_value, parse_time, untyped
 from data.files import BadRow, Row
 from data.records import Label, Prediction, Rejected, now, uuid7
 from data.store import Batch
 from data.tables import microseconds
 from keepfit.errors import FileUnreadable, RowRefused
-from keepfit.spec import Column, Project, Value, is_storable
+from keepfit.spec import Project, Value, is_storable
 
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _LONGEST_REFERENCE = 200
 
 
@@ -137,27 +135,6 @@ def take_journaled(
     return records
 
 
-def parse_time(project: Project, name: str, raw: object) -> datetime:
-    """Read an aware time; one without an offset is in the project's timezone, or refused."""
-    if isinstance(raw, str):
-        try:
-            raw = datetime.fromisoformat(raw)
-        except ValueError:
-            msg = f"{name}: expected a time such as 2013-02-01T09:30:00+01:00, got {raw[:60]!r}"
-            raise RowRefused(msg) from None
-    if isinstance(raw, date) and not isinstance(raw, datetime):
-        raw = datetime(raw.year, raw.month, raw.day)  # noqa: DTZ001 - made aware below, or refused
-    if not isinstance(raw, datetime):
-        msg = f"{name}: expected a time, got {'nothing' if raw is None else repr(raw)[:60]}"
-        raise RowRefused(msg)
-    if raw.tzinfo is None:
-        if project.timezone is None:
-            msg = f"{name}: the time {raw} has no offset; add one, or name the project's timezone"
-            raise RowRefused(msg)
-        return raw.replace(tzinfo=ZoneInfo(project.timezone))
-    return raw
-
-
 def _prediction(project: Project, row: Row, origin: Origin, copies: Counter[str]) -> Prediction:
     features = _features(project, row)
     predicted_at = parse_time(project, project.time, row.get(project.time))
@@ -183,7 +160,7 @@ def _row_label(project: Project, row: Row, prediction: Prediction, origin: Origi
     observed_at = prediction.predicted_at
     if project.label_time is not None and project.label_time in row:
         observed_at = parse_time(project, project.label_time, row[project.label_time])
-    label = _label_value(project, raw)
+    label = label_value(project, raw)
     known_at = origin.known_at or observed_at
     key = f"{prediction.prediction_id}{label!r}{microseconds(observed_at)}{microseconds(known_at)}"
     return Label(
@@ -201,7 +178,7 @@ def _label(project: Project, row: Row, origin: Origin) -> Label:
     if (prediction_id is None) == (reference is None):
         msg = "expected a prediction_id or a reference id, one of both"
         raise RowRefused(msg)
-    label = _label_value(project, row.get(project.target.name, row.get("label")))
+    label = label_value(project, row.get(project.target.name, row.get("label")))
     known_at = origin.known_at or now()
     times = [name for name in (project.label_time, "observed_at") if name is not None and row.get(name)]
     observed_at = parse_time(project, times[0], row[times[0]]) if times else known_at
@@ -220,62 +197,13 @@ def _label(project: Project, row: Row, origin: Origin) -> Label:
 def _features(project: Project, row: Mapping[str, object]) -> dict[str, Value]:
     features: dict[str, Value] = {}
     for name, column in project.features.items():
-        value = _coerced(column, row.get(name))
+        value = coerced(column, row.get(name))
         # Ranges, sets and gaps are the expectations' work; here only what has no type to be checked in.
-        if value is not None and (objection := _untyped(column).objection(value)):
+        if value is not None and (objection := untyped(column).objection(value)):
             msg = f"{name}: {objection}"
             raise RowRefused(msg)
         features[name] = value
     return features
-
-
-def _untyped(column: Column) -> Column:
-    return Column(column.kind, optional=True)
-
-
-def _coerced(column: Column, raw: object) -> Value:
-    """Read a cell as its column's kind where that is beyond doubt; otherwise leave it to be refused."""
-    if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
-        return None
-    if isinstance(raw, Decimal):
-        raw = float(raw)
-    if column.kind == "number" and isinstance(raw, str):
-        try:
-            return float(raw)
-        except ValueError:
-            return raw
-    if column.kind == "flag" and isinstance(raw, str):
-        return _TRUTHS.get(raw.lower(), raw)
-    if column.kind == "category" and isinstance(raw, int) and not isinstance(raw, bool):
-        return str(raw)
-    return raw if isinstance(raw, bool | int | float | str) else repr(raw)
-
-
-def _label_value(project: Project, raw: object) -> Value:
-    target = project.target
-    value: Value = raw if isinstance(raw, bool | int | float | str) else None
-    if isinstance(raw, Decimal):
-        value = float(raw)
-    if isinstance(value, str):
-        value = _label_text(project, value)
-    elif isinstance(value, float) and target.kind == "multiclass" and value.is_integer():
-        value = int(value)  # a column of whole numbers with gaps is read as floats
-    if objection := target.objection(value):
-        msg = f"{target.name}: {objection}"
-        raise RowRefused(msg)
-    return value
-
-
-def _label_text(project: Project, text: str) -> Value:
-    target = project.target
-    if target.kind == "multiclass":
-        return next((c for c in target.classes if str(c) == text), text)
-    if target.kind == "binary" and text.lower() in _TRUTHS:
-        return _TRUTHS[text.lower()]
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _reference(project: Project, row: Row) -> str | None:

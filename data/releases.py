@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -129,10 +129,20 @@ def remove_status(journal: Path, status: WorkerStatus) -> None:
     (journal / f"{status.host}-{status.pid}{_STATUS}").unlink(missing_ok=True)
 
 
+def forget_lost_workers(journal: Path, at: datetime, after_s: float = 60.0) -> None:
+    """Take away the status files of workers that were killed: a worker rewrites its own every second."""
+    for path in _status_files(journal):
+        try:
+            if at.timestamp() - path.stat().st_mtime > after_s:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # another worker took it away first
+
+
 def read_statuses(journal: Path, at: datetime, within_s: float = 5.0) -> list[WorkerStatus]:
     """Read what the workers seen in the last `within_s` seconds say of themselves, by pid."""
     seen: list[WorkerStatus] = []
-    for path in journal.glob(f"[!.]*{_STATUS}"):  # one that begins with a dot is still being written
+    for path in _status_files(journal):
         try:
             status = msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
         except (FileNotFoundError, msgspec.MsgspecError):
@@ -140,6 +150,10 @@ def read_statuses(journal: Path, at: datetime, within_s: float = 5.0) -> list[Wo
         if at - status.at <= timedelta(seconds=within_s):
             seen.append(status)
     return sorted(seen, key=lambda status: (status.host, status.pid))
+
+
+def _status_files(journal: Path) -> Iterator[Path]:
+    return journal.glob(f"[!.]*{_STATUS}")  # one that begins with a dot is still being written
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import socket
 
 from data.journal import Journal
 from data.records import now
-from data.releases import WorkerStatus, read_statuses, remove_status, write_status
+from data.releases import WorkerStatus, forget_lost_workers, read_statuses, remove_status, write_status
 from keepfit.settings import Settings
 from serving.capture import Capture
 from serving.follower import Follower
@@ -36,6 +36,7 @@ class Worker:
 
     async def start(self) -> None:
         """Load the champion, if there is one, before the first request is taken."""
+        await asyncio.to_thread(forget_lost_workers, self._folder, now())
         await asyncio.to_thread(self._follower.look)
         await self._tell()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._keep_telling())]

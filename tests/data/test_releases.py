@@ -1,3 +1,4 @@
+import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.bundles import MODEL
+from data.records import now
 from data.releases import (
     POINTER,
     Pointer,
     WorkerStatus,
+    forget_lost_workers,
     move_pointer,
     publish,
     read_pointer,
@@ -117,3 +120,15 @@ def test_a_status_that_is_still_being_written_is_not_a_second_worker(tmp_path: P
     (whole,) = tmp_path.iterdir()
     whole.with_name(f".{whole.name}").write_bytes(whole.read_bytes())
     assert len(read_statuses(tmp_path, NOON)) == 1
+
+
+def test_the_status_file_of_a_worker_that_was_killed_is_taken_away_in_time(tmp_path: Path) -> None:
+    lost, alive = (WorkerStatus(host="h", pid=pid, at=now()) for pid in (1, 2))
+    write_status(tmp_path, lost)
+    write_status(tmp_path, alive)
+    forget_lost_workers(tmp_path, now() + timedelta(seconds=30))
+    assert [status.pid for status in read_statuses(tmp_path, now())] == [1, 2]
+    an_hour_ago = now().timestamp() - 3600
+    os.utime(tmp_path / "h-1.status.json", (an_hour_ago, an_hour_ago))
+    forget_lost_workers(tmp_path, now())
+    assert [status.pid for status in read_statuses(tmp_path, now())] == [2]
