@@ -41,7 +41,6 @@ class Decision:
     parity: float | None = None
     workers: int | None = None
     """How many workers confirmed the swap."""
-    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def sentence(self) -> str:
@@ -80,4 +79,13 @@ def read_decisions(store: Store, project: str, limit: int = 100) -> list[Decisio
         .limit(limit)
     )
     with store.reading() as connection:
-        return [msgspec.json.decode(row.content, type=Decision) for row in connection.execute(query)]
+        return [_decision(row.content) for row in connection.execute(query)]
+
+
+def _decision(content: str) -> Decision:
+    told = msgspec.json.decode(content)
+    for scores in ("challenger_scores", "champion_scores"):
+        # JSON has no NaN: a score that is not a number was written as null.
+        found = told[scores] or {}
+        told[scores] = told[scores] and {n: float("nan") if s is None else s for n, s in found.items()}
+    return msgspec.convert(told, Decision)

@@ -105,12 +105,14 @@ def query_examples(
     Nothing whose `known_at` is later than `as_of` is seen. `since` and `until` bound `predicted_at`.
     """
     table = _read(store, project, as_of, since, until)
+    labels = _labels(table, project)
     return Examples(
         features_frame(table, project.features),
         _facts(table),
         _outputs(table, project.target.outputs),
-        _labels(table, project),
-        np.asarray(table["label_id"].is_valid().to_numpy(), dtype=bool),
+        labels,
+        # A label of a class that has left the target since is none.
+        np.asarray(pd.notna(labels), dtype=bool),
     )
 
 

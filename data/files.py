@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from keepfit.errors import FileUnreadable
 
 Row = dict[str, object]
+# A time that no datetime can hold is a ValueError or an OverflowError when Arrow makes it one.
+_FAULTS = (OSError, pa.ArrowException, ValueError, OverflowError, csv.Error)
 FORMATS = {".csv": "CSV", ".parquet": "Parquet", ".jsonl": "JSON lines", ".ndjson": "JSON lines"}
 
 
@@ -37,14 +39,20 @@ def read_file(path: Path) -> tuple[list[str], Iterator[Row | BadRow]]:
         reader = {"CSV": _csv, "Parquet": _parquet, "JSON lines": _json_lines}[kind]
         columns, rows = reader(path)
         return columns, _guarded(path, rows)
-    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as fault:
+    except _FAULTS as fault:
         raise _unreadable(path, fault) from fault
 
 
 def content_hash(path: Path) -> str:
-    """Hash a file's bytes (SHA-256, hexadecimal)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hash a file's bytes (SHA-256, hexadecimal); raise FileUnreadable when they cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        msg = f"{path.name}: cannot be read: {fault.strerror}; let this user read it, or write it again"
+        raise FileUnreadable(msg) from fault
 
 
 def count_rows(path: Path) -> int | None:
@@ -60,7 +68,7 @@ def count_rows(path: Path) -> int | None:
 def _guarded(path: Path, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
     try:
         yield from rows
-    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as fault:
+    except _FAULTS as fault:
         raise _unreadable(path, fault) from fault
 
 
@@ -73,10 +81,7 @@ def _unreadable(path: Path, fault: Exception) -> FileUnreadable:
 def _csv(path: Path) -> tuple[list[str], Iterator[Row | BadRow]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         columns = next(csv.reader(file, strict=True), [])
-    if not columns or len(set(columns)) < len(columns):
-        msg = f"{path.name}: the first line must name each column once"
-        raise FileUnreadable(msg)
-    return columns, _csv_rows(path, columns)
+    return _named_once(path, columns), _csv_rows(path, columns)
 
 
 def _csv_rows(path: Path, columns: list[str]) -> Iterator[Row | BadRow]:
@@ -93,9 +98,16 @@ def _csv_rows(path: Path, columns: list[str]) -> Iterator[Row | BadRow]:
 
 def _parquet(path: Path) -> tuple[list[str], Iterator[Row | BadRow]]:
     file = pq.ParquetFile(path)
-    return file.schema_arrow.names, (
+    return _named_once(path, file.schema_arrow.names), (
         row for batch in file.iter_batches(batch_size=10_000) for row in batch.to_pylist()
     )
+
+
+def _named_once(path: Path, columns: list[str]) -> list[str]:
+    if not columns or len(set(columns)) < len(columns):
+        msg = f"{path.name}: its header must name each column, and each once; write it again"
+        raise FileUnreadable(msg)
+    return columns
 
 
 def _json_lines(path: Path) -> tuple[list[str], Iterator[Row | BadRow]]:

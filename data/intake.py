@@ -34,23 +34,27 @@ class Origin:
 
 @dataclass
 class Records:
-    """What intake made of rows; `raw` keeps each prediction's row for a later refusal."""
+    """What intake made of rows; `raw` keeps the row of each prediction, in their order, for a later refusal.
+
+    `row_labels` came in the rows of predictions and share their fate; `labels` came alone.
+    """
 
     predictions: list[Prediction] = field(default_factory=list[Prediction])
     labels: list[Label] = field(default_factory=list[Label])
+    row_labels: list[Label] = field(default_factory=list[Label])
     rejected: list[Rejected] = field(default_factory=list[Rejected])
-    raw: dict[str, str] = field(default_factory=dict[str, str])
+    raw: list[str] = field(default_factory=list[str])
 
     def batch(self, objections: Mapping[str, str], origin: Origin) -> Batch:
         """Set aside the predictions that `objections` names by id, with the labels that came with them."""
         refused = [
-            Rejected("row", self.raw[p.prediction_id], objections[p.prediction_id], origin.name, now())
-            for p in self.predictions
+            Rejected("row", raw, objections[p.prediction_id], origin.name, now())
+            for p, raw in zip(self.predictions, self.raw, strict=True)
             if p.prediction_id in objections
         ]
         return Batch(
             [p for p in self.predictions if p.prediction_id not in objections],
-            [x for x in self.labels if x.prediction_id not in objections],
+            [*self.labels, *(x for x in self.row_labels if x.prediction_id not in objections)],
             [*self.rejected, *refused],
         )
 
@@ -92,9 +96,9 @@ def take_rows(project: Project, rows: Iterable[Row | BadRow], origin: Origin) ->
             records.rejected.append(Rejected("row", content, str(refusal), origin.name, now()))
             continue
         records.predictions.append(prediction)
-        records.raw[prediction.prediction_id] = content
+        records.raw.append(content)
         if label is not None:
-            records.labels.append(label)
+            records.row_labels.append(label)
     return records
 
 
@@ -119,12 +123,14 @@ def take_journaled(
     for prediction in predictions:
         content = msgspec.json.encode(prediction).decode()
         try:
+            if len(prediction.output) not in (0, project.target.outputs):
+                raise RowRefused(f"output: answered {len(prediction.output)} numbers, for another target")
             features = _features(project, prediction.features)
         except RowRefused as refusal:
             records.rejected.append(Rejected("row", content, str(refusal), source, now()))
             continue
         records.predictions.append(msgspec.structs.replace(prediction, features=features))
-        records.raw[prediction.prediction_id] = content
+        records.raw.append(content)
     for label in labels:
         if objection := project.target.objection(label.label):
             content = msgspec.json.encode(label).decode()
@@ -139,9 +145,9 @@ def _prediction(project: Project, row: Row, origin: Origin, copies: Counter[str]
     features = _features(project, row)
     predicted_at = parse_time(project, project.time, row.get(project.time))
     reference = _reference(project, row)
-    key = msgspec.json.encode([project.name, reference, microseconds(predicted_at)]).decode()
+    key = msgspec.json.encode([project.name, reference, microseconds(predicted_at), features]).decode()
     if reference is None:
-        key += msgspec.json.encode([features, str(row.get(project.target.name))]).decode()
+        key += str(row.get(project.target.name))
         copies[key] += 1  # two equal rows of one file are two rows
         key += str(copies[key])
     return Prediction(
@@ -179,9 +185,9 @@ def _label(project: Project, row: Row, origin: Origin) -> Label:
         msg = "expected a prediction_id or a reference id, one of both"
         raise RowRefused(msg)
     label = label_value(project, row.get(project.target.name, row.get("label")))
-    known_at = origin.known_at or now()
     times = [name for name in (project.label_time, "observed_at") if name is not None and row.get(name)]
-    observed_at = parse_time(project, times[0], row[times[0]]) if times else known_at
+    observed_at = parse_time(project, times[0], row[times[0]]) if times else origin.known_at or now()
+    known_at = origin.known_at or observed_at
     times_key = f"{microseconds(observed_at)}{microseconds(known_at)}"
     return Label(
         label_id=_id(known_at, f"{project.name}{prediction_id}{reference}{label!r}{times_key}"),

@@ -28,14 +28,17 @@ def prediction_row(prediction: Prediction, numbers: Mapping[str, int], outputs: 
 
 def label_row(project: Project, label: Label) -> dict[str, Any]:
     """Shape a label: a class as text, a number as a number."""
-    number = None if project.target.kind == "multiclass" else float(label.label)  # pyright: ignore[reportArgumentType]
+    classes = project.target.classes if project.target.kind == "multiclass" else ()
+    # JSON may say 1.0 for the class 1.
+    named = next((str(c) for c in classes if c == label.label), str(label.label))
+    number = None if classes else float(label.label)  # pyright: ignore[reportArgumentType]
     return {
         "label_id": label.label_id,
         "project": project.name,
         "prediction_id": label.prediction_id,
         "reference_id": label.reference_id,
         "label_number": number,
-        "label_text": str(label.label) if number is None else None,
+        "label_text": named if number is None else None,
         "observed_at": microseconds(label.observed_at),
         "known_at": microseconds(label.known_at),
         "source": label.source,

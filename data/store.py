@@ -48,7 +48,7 @@ class Batch:
 class OffsetMove:
     """How far a journal file was taken in before, and is now."""
 
-    file: str
+    file: Path
     old: int
     new: int
 
@@ -125,6 +125,10 @@ class Store:
         with self.transaction() as connection:
             if move is not None:
                 _move_offset(connection, project.name, move)
+                if not move.file.exists():
+                    # Deleted before its offset is forgotten: then `old` says 0 of a file that was taken whole.
+                    msg = f"{move.file.name}: another drain took it to its end"
+                    raise AlreadyTaken(msg)
             if file is not None:
                 _remember_file(connection, project.name, file)
             outputs = project.target.outputs
@@ -242,7 +246,7 @@ def _move_offset(connection: Connection, project: str, move: OffsetMove) -> None
         try:
             with connection.begin_nested():
                 connection.execute(
-                    offsets.insert().values(project=project, file=move.file, position=move.new)
+                    offsets.insert().values(project=project, file=move.file.name, position=move.new)
                 )
         except IntegrityError:
             pass
@@ -250,11 +254,11 @@ def _move_offset(connection: Connection, project: str, move: OffsetMove) -> None
             return
     moved = connection.execute(
         update(offsets)
-        .where(offsets.c.project == project, offsets.c.file == move.file, offsets.c.position == move.old)
+        .where(offsets.c.project == project, offsets.c.file == move.file.name, offsets.c.position == move.old)
         .values(position=move.new)
     )
     if moved.rowcount != 1:
-        msg = f"{move.file}: another drain took what follows byte {move.old}"
+        msg = f"{move.file.name}: another drain took what follows byte {move.old}"
         raise AlreadyTaken(msg)
 
 

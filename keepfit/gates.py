@@ -24,6 +24,9 @@ class Gate:
         if self.at_least is None and self.no_worse_by is None:
             msg = f"Gate({self.metric!r}) promises nothing: give at_least= or no_worse_by="
             raise ValueError(msg)
+        if math.isnan(self.at_least or 0) or math.isnan(self.no_worse_by or 0):
+            msg = f"Gate({self.metric!r}) promises NaN, which no score is above or below: give a number"
+            raise ValueError(msg)
 
     def objection(self, challenger: Scores, champion: Scores | None) -> str | None:
         """Say why the challenger fails this gate, or return None if it passes."""

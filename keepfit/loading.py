@@ -61,7 +61,7 @@ def _module(place: str, where: str) -> ModuleType:
     except ProjectError:
         raise
     except ModuleNotFoundError as missing:
-        if missing.name is not None and place.split(".")[0] == missing.name:
+        if missing.name is not None and f"{place}.".startswith(f"{missing.name}."):
             raise ProjectNotFound(f"{where}: {_NOWHERE}") from None
         msg = f"{where}: it imports {missing.name!r}, which is not installed; `uv add` what provides it"
         raise ProjectError(msg) from missing

@@ -1,5 +1,6 @@
 """Where things are: the only reader of the environment."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -106,7 +107,10 @@ def _parsed(variable: str, text: str, default: object) -> object:
         if isinstance(default, bool):
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if isinstance(default, int | float):
-            return type(default)(text)
+            number = type(default)(text)
+            if not math.isfinite(number):
+                raise ValueError  # a deadline of NaN never passes
+            return number
     except (ValueError, KeyError):
         kind = "true or false" if isinstance(default, bool) else "a whole number"
         kind = "a number" if isinstance(default, float) else kind

@@ -228,6 +228,8 @@ def _refusal(project: Project) -> str | None:
         return "metrics: name at least one, the first is the one a challenger must gain on"
     if not project.gates:
         return "gates: a project without a Gate would promote anything; promise at least one"
+    if len(set(project.metric_names)) < len(project.metrics):
+        return f"metrics: {list(project.metric_names)} must name each metric once; give functions names"
     unknown = [g.metric for g in project.gates if g.metric not in project.metric_names]
     if unknown:
         return f"gates: {unknown[0]!r} is not among metrics {list(project.metric_names)}"
@@ -250,6 +252,8 @@ def _columns_refusal(project: Project) -> str | None:
 
 def _target_refusal(project: Project) -> str | None:
     target = project.target
+    if target.name in {project.time, project.label_time, project.reference}:
+        return f"target: the column {target.name!r} is already a time or the reference"
     if target.kind != "multiclass":
         return None
     if len(target.classes) < 2 or len(set(target.classes)) < len(target.classes):
@@ -263,7 +267,7 @@ def _settings_refusal(project: Project) -> str | None:
     if project.timezone is not None:
         try:
             ZoneInfo(project.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # "Europe" is a folder of the database
             return f"timezone: {project.timezone!r} is not in the IANA time zone database"
     for name in ("holdout", "training", "current", "reference_span", "retrain_every"):
         span: timedelta | None = getattr(project, name)

@@ -1,5 +1,6 @@
 """Check a project the way `check_estimator` tries an estimator, before it meets production."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from data.bundles import Bundle, Lineage, Manifest, sha256
 from data.examples import Examples, Numbers
 from data.tables import EPOCH
 from keepfit.errors import KeepfitError, ProjectRefused
-from keepfit.spec import Column, Project
+from keepfit.spec import LARGEST, Column, Project
 from monitoring.performance import check_metrics
 from serving.predictor import Predictor
 from tasks.convert import convert
@@ -42,7 +43,9 @@ def check_project(project: Project) -> list[Trial]:
     found: list[Trial] = []
     for name, tried in _trials(project):
         try:
-            objection = tried()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # made rows warn about what real ones do not
+                objection = tried()
         except KeepfitError as refusal:
             objection = str(refusal)
         except _USERS_FAULTS as fault:
@@ -65,9 +68,10 @@ def made_examples(project: Project, rows: int, seed: int) -> Examples:
     """Make labelled rows that fit the project's columns; the label depends on them, with noise."""
     rng = np.random.default_rng(seed)
     features = pd.DataFrame({n: _made_column(c, rows, rng) for n, c in project.features.items()})
+    # A category counts by the order in which it came; a missing number as the middle.
+    places = [pd.Series(pd.factorize(features[n])[0]).rank(pct=True) for n in features.columns]
     signal = sum(
-        (pd.Series(features[name]).rank(pct=True).fillna(0.5) for name in features.columns),
-        start=pd.Series(rng.normal(0, 0.5, rows)),
+        (place.fillna(0.5) for place in places), start=pd.Series(rng.normal(0, 0.5, rows))
     ).to_numpy()
     labels: np.ndarray[Any, Any] = signal
     if project.target.kind != "regression":
@@ -101,9 +105,7 @@ def _trials(project: Project) -> Iterator[tuple[str, Callable[[], str | None]]]:
     models: list[Estimator] = []
 
     def learns() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # made rows warn about what real ones do not
-            models.append(train(project, examples))
+        models.append(train(project, examples))
 
     yield "its metrics score", lambda: check_metrics(project)
     yield "two builds are two estimators", lambda: _fresh(project)
@@ -118,9 +120,19 @@ def _trials(project: Project) -> Iterator[tuple[str, Callable[[], str | None]]]:
 
 
 def _fresh(project: Project) -> str | None:
-    if build(project) is build(project):
+    first, second = build(project), build(project)
+    if first is second:
         return "build() gave the same object twice; build a new estimator at every call"
+    others = _parts(second)
+    shared = [part for name, part in _parts(first).items() if part is others.get(name)]
+    if shared:
+        return f"two builds share one {type(shared[0]).__name__}; build every step anew at every call"
     return None
+
+
+def _parts(estimator: Estimator) -> dict[str, object]:
+    parameters = getattr(estimator, "get_params", dict[str, object])()
+    return {name: part for name, part in parameters.items() if hasattr(part, "fit")}
 
 
 def _answers(project: Project, model: Estimator, examples: Examples) -> str | None:
@@ -168,9 +180,7 @@ def _survives_missing(project: Project, model: Estimator, examples: Examples) ->
 
 
 def _repeats(project: Project, model: Estimator, examples: Examples) -> str | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        again = train(project, examples)
+    again = train(project, examples)
     given = [answer(project, m, examples.features) for m in (model, again)]
     if np.allclose(given[0], given[1], rtol=1e-5, atol=1e-8):
         return None
@@ -226,8 +236,17 @@ def _made_column(column: Column, rows: int, rng: np.random.Generator) -> np.ndar
     if column.kind == "flag":
         numbers = rng.integers(0, 2, rows).astype(np.float32)
     elif column.between is not None:
-        numbers = rng.uniform(*column.between, rows).astype(np.float32)
+        numbers = rng.uniform(*_finite(*column.between), rows).astype(np.float32)
     else:
         numbers = rng.normal(0, 1, rows).astype(np.float32)
     numbers[absent] = np.nan
     return numbers
+
+
+def _finite(low: float, high: float) -> tuple[float, float]:
+    """Give an open end a place, as far from the other as that is from zero."""
+    if math.isinf(low):
+        low = -1.0 if math.isinf(high) else high - max(1.0, abs(high))
+    if math.isinf(high):
+        high = low + max(1.0, abs(low))
+    return max(low, -LARGEST), min(high, LARGEST)

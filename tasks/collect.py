@@ -53,7 +53,10 @@ def drain_journals(loop: Loop) -> Collected:
     known = loop.store.journal_positions(loop.name)
     total = Collected()
     for path in journal_files(loop.journal):
-        total += _drain(loop, path, known.get(path.name, 0))
+        try:
+            total += _drain(loop, path, known.get(path.name, 0))
+        except FileNotFoundError:
+            continue  # another drain took it to its end
     for gone in known.keys() - {path.name for path in journal_files(loop.journal)}:
         loop.store.forget_journal(loop.name, gone)
     return total
@@ -76,6 +79,8 @@ def take_landed(loop: Loop) -> Collected:
             _move(path, folder / "taken")
         except AlreadyTaken:
             _move(path, folder / "taken")
+        except FileNotFoundError:
+            continue  # another run took it
         except FileUnreadable as refusal:
             total += _refuse_file(loop, path, str(refusal))
     return total
@@ -110,9 +115,7 @@ def _drain(loop: Loop, path: Path, start: int) -> Collected:
         if chunk.end > chunk.start:
             batch = _sift(loop, _journaled(loop, chunk), Origin(path.name))
             try:
-                taken = loop.store.take_in(
-                    loop.project, batch, move=OffsetMove(path.name, chunk.start, chunk.end)
-                )
+                taken = loop.store.take_in(loop.project, batch, move=OffsetMove(path, chunk.start, chunk.end))
             except AlreadyTaken:
                 return total  # another drain is at this file and goes on with it
             total += _collected(taken)
@@ -176,9 +179,9 @@ def _again(loop: Loop, kind: str, content: str, origin: Origin) -> Records:
 
 
 def _refuse_file(loop: Loop, path: Path, reason: str) -> Collected:
-    folder = path.parent / "refused"
-    _move(path, folder).with_suffix(".reason.txt").write_text(reason + "\n")
-    rejected = Rejected("file", f"{folder.name}/{path.name}", reason, path.name, now())
+    refused = _move(path, path.parent / "refused")
+    refused.with_suffix(".reason.txt").write_text(reason + "\n")
+    rejected = Rejected("file", f"{refused.parent.name}/{refused.name}", reason, path.name, now())
     taken = loop.store.take_in(loop.project, Batch(rejected=[rejected]))
     return _collected(taken) + Collected(refused_files=(path.name,))
 

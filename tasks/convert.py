@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import onnx
 import pandas as pd
+from google.protobuf.message import DecodeError
 
 from data.bundles import Bundle, Lineage, Manifest, sha256
 from keepfit.errors import ConversionError
@@ -36,7 +37,11 @@ def convert(project: Project, estimator: object, sample: pd.DataFrame) -> Conver
     """
     if project.export is not None:
         model = project.export(estimator, sample)
-        return Converted(model, _answer_output(project, onnx.load_from_string(model)))
+        try:
+            return Converted(model, _answer_output(project, onnx.load_from_string(model)))
+        except DecodeError as fault:
+            msg = f"project {project.name!r}: export= gave bytes that are no ONNX model; see onnx.ModelProto"
+            raise ConversionError(msg) from fault
     converted = _skl2onnx(project, estimator)
     return Converted(converted.SerializeToString(), _answer_output(project, converted))
 

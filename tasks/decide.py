@@ -1,5 +1,6 @@
 """Decide: numbers in, verdict and reasons out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,11 +29,12 @@ def decide(project: Project, evaluation: Evaluation) -> Verdict:
     objections = [
         *_parity_objections(evaluation.parity),
         *_gate_objections(project.gates, evaluation),
-        *_gain_objections(evaluation),
+        *_gain_objections(project.primary, evaluation),
     ]
     reasons = [f"{name} {score:.4f}" for name, score in evaluation.challenger.items()]
     reasons.insert(0, "the first model" if evaluation.gain is None else evaluation.gain.sentence)
-    return Verdict(not objections, tuple(reasons), tuple(objections))
+    # A gate may object to the primary metric in the same words.
+    return Verdict(not objections, tuple(reasons), tuple(dict.fromkeys(objections)))
 
 
 def _gate_objections(gates: Sequence[Gate], evaluation: Evaluation) -> list[str]:
@@ -40,9 +42,11 @@ def _gate_objections(gates: Sequence[Gate], evaluation: Evaluation) -> list[str]
     return [objection for objection in found if objection is not None]
 
 
-def _gain_objections(evaluation: Evaluation) -> list[str]:
+def _gain_objections(primary: str, evaluation: Evaluation) -> list[str]:
     gain = evaluation.gain
-    if gain is None or gain.proven:
+    if gain is None:
+        return [f"{primary} is not a number"] if math.isnan(evaluation.challenger[primary]) else []
+    if gain.proven:
         return []
     if gain.unknown is None and gain.high < 0:
         return [f"{gain.sentence}: it is worse than the champion"]

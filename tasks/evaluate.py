@@ -69,10 +69,11 @@ def parity(project: Project, bundle: Numbers, estimator: Numbers, labels: np.nda
 
 
 def _ask(bundle: Bundle, holdout: Examples) -> Numbers:
-    """Ask a bundle about rows that may lack its columns: a champion's features may have left the project."""
+    """Ask a bundle about rows that may lack its columns: features leave a project, or change their kind."""
     columns = holdout.columns()
     for name, column in bundle.manifest.columns.items():
-        if name not in columns:
-            missing = "" if column.kind == "category" else np.nan
+        is_text = column.kind == "category"
+        if name not in columns or (columns[name].dtype == object) != is_text:
+            missing = "" if is_text else np.nan
             columns[name] = np.full(len(holdout), missing, dtype=object)
     return Predictor(bundle).predict_columns(columns)

@@ -1,6 +1,8 @@
 """Register a version: its number, its bundle and its lineage, in the registry."""
 
+import functools
 import inspect
+import math
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +29,9 @@ class Candidate:
     lineage: Lineage
 
     def scored(self, scores: Scores) -> "Candidate":
-        """Note in the lineage what the holdout said."""
-        lineage = msgspec.structs.replace(self.lineage, metrics=dict(scores))
+        """Note in the lineage what the holdout said; what is not a number is in the decision alone."""
+        metrics = {name: score for name, score in scores.items() if math.isfinite(score)}
+        lineage = msgspec.structs.replace(self.lineage, metrics=metrics)
         return replace(self, lineage=lineage)
 
     def bundle(self, loop: Loop, version: int) -> Bundle:
@@ -84,9 +87,19 @@ def fetch(loop: Loop, version: int, digest: str | None = None) -> Bundle:
 
 def recipe(project: Project, snapshot_id: str) -> str:
     """Hash what a model is made of: the snapshot, this code, the libraries and the project's file."""
-    source = inspect.getsourcefile(project.build)
-    file = Path(source).read_bytes() if source is not None and Path(source).is_file() else b""
-    return sha256("\n".join((snapshot_id, code_commit(), lock_hash(), sha256(file))).encode())
+    file = _source_file(project.build)
+    code = b"" if file is None else file.read_bytes()
+    return sha256("\n".join((snapshot_id, code_commit(), lock_hash(), sha256(code))).encode())
+
+
+def _source_file(build: object) -> Path | None:
+    function = build.func if isinstance(build, functools.partial) else build
+    code = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
+    try:
+        source = inspect.getsourcefile(code)
+    except TypeError:  # it is written in C
+        return None
+    return Path(source) if source is not None and Path(source).is_file() else None
 
 
 def lock_hash() -> str:

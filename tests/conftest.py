@@ -1,0 +1,84 @@
+"""What the whole session shares: one real stack, and the environment that Prefect reads as it is imported."""
+
+import os
+import random
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control.services import environment
+from control.stack import Stack
+from keepfit.settings import Settings
+from tests.e2e.worlds import write_project
+
+_SETTINGS = pytest.StashKey[Settings]()
+_OURS = ("KEEPFIT_", "PYTHONPATH")
+
+NAME = "parcels"
+"""The project of the stack; its deployments run on their schedules, so tests of theirs bring their own."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the stack's home and ports before a test module is imported, and tell Prefect and MLflow."""
+    prefect, mlflow, serving = _quiet_ports(3)
+    settings = Settings(
+        home=Path(tempfile.mkdtemp(prefix="keepfit-tests-")),
+        prefect_port=prefect,
+        mlflow_port=mlflow,
+        serving_port=serving,
+        project_name=NAME,
+        replay=True,
+    )
+    config.stash[_SETTINGS] = settings
+    told = environment(settings, str(settings.home), NAME)
+    # Only what libraries read: no test of ours may depend on a KEEPFIT_ variable that it did not set.
+    os.environ.update({name: value for name, value in told.items() if not name.startswith(_OURS)})
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the stack's home, with its logs, only where something failed."""
+    if exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(session.config.stash[_SETTINGS].home, ignore_errors=True)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.write_line(f"the stack's home, with its logs: {config.stash[_SETTINGS].home}")
+
+
+@pytest.fixture(scope="session")
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """The home and the ports of the stack, which need not be up."""
+    return request.config.stash[_SETTINGS]
+
+
+@pytest.fixture(scope="session")
+def stack_project(settings: Settings) -> str:
+    """The file of the stack's project."""
+    return write_project(settings.home / "projects", NAME, "multiclass")
+
+
+@pytest.fixture(scope="session")
+def real_stack(settings: Settings, stack_project: str) -> Iterator[Stack]:
+    """Everything that `bin/keepfit up` starts, once a session: it takes half a minute."""
+    with Stack(settings, stack_project, NAME, say=lambda _: None) as stack:
+        yield stack
+
+
+def _quiet_ports(count: int) -> list[int]:
+    """Find free ports that the kernel gives to nobody by itself: it may be minutes until they are used."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+        if len(found) == count:
+            break
+    return found

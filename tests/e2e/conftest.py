@@ -1,0 +1,33 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control.services import environment
+from control.stack import Stack
+from keepfit.settings import Settings
+from tests.conftest import NAME
+from tests.e2e.worlds import World, world_on
+
+
+@pytest.fixture(scope="module")
+def on_stack(real_stack: Stack, settings: Settings, stack_project: str) -> Iterator[Settings]:
+    """Make this process, and what a test starts, a part of the stack, as `bin/keepfit retrain` is one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(settings, stack_project, NAME).items():
+            patch.setenv(name, value)
+        yield settings
+
+
+@pytest.fixture
+def world(on_stack: Settings, tmp_path: Path) -> Iterator[World]:
+    """A project of one's own, without a model, that two workers serve."""
+    with world_on(on_stack, tmp_path, "multiclass") as made:
+        yield made
+
+
+@pytest.fixture
+def unserved(on_stack: Settings, tmp_path: Path) -> Iterator[World]:
+    """A project of one's own that nobody serves."""
+    with world_on(on_stack, tmp_path, "regression", served=False) as made:
+        yield made
