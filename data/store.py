@@ -126,7 +126,7 @@ class Store:
             if move is not None:
                 _move_offset(connection, project.name, move)
                 if not move.file.exists():
-                    # Deleted before its offset is forgotten: then `old` says 0 of a file that was taken whole.
+                    # A file goes before its offset is forgotten: `old` is then 0 of what was taken whole.
                     msg = f"{move.file.name}: another drain took it to its end"
                     raise AlreadyTaken(msg)
             if file is not None:

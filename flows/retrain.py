@@ -22,6 +22,7 @@ from tasks.convert import convert
 from tasks.decide import Verdict, decide
 from tasks.evaluate import Evaluation, evaluate
 from tasks.loop import Loop, open_loop
+from tasks.reconcile import settle_latest
 from tasks.register import Candidate, fetch, lock_hash, recipe, register, release
 from tasks.swap import Swap, promote
 from tasks.train import train
@@ -91,6 +92,7 @@ def retrain(project: str, reason: str = "by hand", as_of: datetime | None = None
     """
     loop = open_loop(project)
     known_at = as_of or now()
+    step(settle_latest)(loop)
     collected = step(drain_journals)(loop)
     snapshot = step(assemble_snapshot)(loop, known_at)
     turn = Turn(loop, reason, known_at, collected.positions, snapshot, loop.ledger.latest())

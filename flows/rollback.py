@@ -11,7 +11,7 @@ from data.records import now
 from flows.steps import step
 from keepfit.errors import VersionNotFound
 from tasks.loop import Loop, open_loop
-from tasks.reconcile import promotion_of
+from tasks.reconcile import promotion_of, settle_latest
 from tasks.register import fetch, release
 from tasks.swap import promote
 
@@ -41,6 +41,7 @@ def rollback(
         as_of: The time that the ledger notes; now when left empty.
     """
     loop = open_loop(project)
+    step(settle_latest)(loop)
     latest = loop.ledger.latest()
     chosen = version if version is not None else _earlier(loop)
     if latest is not None and latest.version == chosen:

@@ -18,15 +18,19 @@ def reconcile(loop: Loop, as_of: datetime) -> list[str]:
     person moved becomes a promotion "by hand" when that version has a verified bundle; otherwise it is
     moved back.
     """
-    said: list[str] = []
-    latest = loop.ledger.latest()
-    if latest is not None:
-        said += _put_pointer_right(loop, latest)
-        said += _finish(loop, latest)
+    said = settle_latest(loop)
     try:
         return said + _put_alias_right(loop, as_of)
     except ServiceUnavailable as fault:
         return [*said, f"the registry's alias was left as it is: {fault}"]
+
+
+def settle_latest(loop: Loop) -> list[str]:
+    """Bring the last entry of the ledger into effect, where a flow died before it had; say what was done."""
+    latest = loop.ledger.latest()
+    if latest is None:
+        return []
+    return _put_pointer_right(loop, latest) + _finish(loop, latest)
 
 
 def _put_pointer_right(loop: Loop, latest: Promotion) -> list[str]:
