@@ -14,7 +14,7 @@ from msgspec import Struct
 from data.bundles import Bundle, open_bundle
 from data.journal import sync_folder
 from data.records import new_id
-from keepfit.errors import StateError
+from keepfit.errors import BundleDamaged, StateError
 
 POINTER = "champion.json"
 _STATUS = ".status.json"
@@ -44,12 +44,19 @@ class WorkerStatus(Struct, frozen=True, kw_only=True):
 
 
 def publish(bundle_folder: Path, digest: str, releases: Path) -> Path:
-    """Put a verified copy of a bundle into the release directory; doing it twice changes nothing."""
+    """Put a verified copy of a bundle into the release directory; doing it twice changes nothing.
+
+    A published copy that is damaged by now is set aside, and replaced.
+    """
     home = releases / digest
-    if home.exists():
-        open_bundle(home, digest)
-        return home
     releases.mkdir(parents=True, exist_ok=True)
+    if home.exists():
+        try:
+            open_bundle(home, digest)
+        except BundleDamaged:
+            home.rename(releases / f".damaged-{new_id()}")
+        else:
+            return home
     coming = releases / f".{new_id()}"
     try:
         coming.mkdir()

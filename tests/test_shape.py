@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = sorted(
-    folder.parent.name
-    for folder in ROOT.glob("*/__init__.py")
-    if folder.parent.name not in ("examples", "tests")
-)
-"""`examples` stands where a user's project does: outside the arrow, and above none of it."""
+OUTSIDE = {"examples", "benchmarks", "tests"}
+"""They stand where a user's project and its callers do: nothing in the packages may need them to run."""
+
+PACKAGES = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - OUTSIDE)
 
 DOORWAYS = {
     "evidently": {"monitoring.reports"},
@@ -95,7 +93,7 @@ def test_no_two_modules_share_a_stem() -> None:
 
 
 def test_no_flow_is_called_like_a_package() -> None:
-    assert {file.stem for file in modules("flows").values()} & {*PACKAGES, "examples", "tests"} == set()
+    assert {file.stem for file in modules("flows").values()} & {*PACKAGES, *OUTSIDE} == set()
 
 
 @pytest.mark.parametrize("library", sorted(DOORWAYS))
@@ -115,9 +113,7 @@ def test_a_serving_worker_imports_none_of_the_heavy_libraries() -> None:
 
 @pytest.mark.parametrize("package", ["tasks", "flows"])
 def test_steps_see_of_serving_only_its_contract_its_client_and_its_predictor(package: str) -> None:
-    seen = {
-        name for file in modules(package).values() for name in imported(file) if name.startswith("serving")
-    }
+    seen = {i for file in modules(package).values() for i in imported(file) if i.startswith("serving.")}
     assert {name for name in seen if ".".join(name.split(".")[:2]) not in SEEN_OF_SERVING} == set()
 
 
@@ -135,19 +131,13 @@ def test_only_the_settings_read_the_environment() -> None:
 def test_no_judgement_reads_the_clock() -> None:
     readers = {n for n, file in ALL.items() if {"datetime.now", "datetime.utcnow"} & set(attributes(file))}
     assert readers == {"data.records", "control.services", "control.stack"}
-    judges = [
-        *modules("monitoring").values(),
-        ALL["tasks.decide"],
-        ALL["tasks.evaluate"],
-        ALL["keepfit.gates"],
-    ]
+    judges = [*modules("monitoring").values(), *(ALL[n] for n in ("tasks.decide", "keepfit.gates"))]
     assert [file.name for file in judges if "data.records.now" in set(imported(file))] == []
 
 
 def test_the_version_is_the_newest_of_the_changelog() -> None:
-    headings = re.findall(
-        r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
-    )
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
     assert headings[0] == pyproject()["project"]["version"]
 
 

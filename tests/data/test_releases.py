@@ -132,3 +132,11 @@ def test_the_status_file_of_a_worker_that_was_killed_is_taken_away_in_time(tmp_p
     os.utime(tmp_path / "h-1.status.json", (an_hour_ago, an_hour_ago))
     forget_lost_workers(tmp_path, now())
     assert [status.pid for status in read_statuses(tmp_path, now())] == [2]
+
+
+def test_a_published_bundle_that_was_damaged_is_replaced_by_publishing_it_again(tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path, version=4)
+    home = publish(folder, digest, tmp_path / "releases")
+    (home / MODEL).write_bytes(b"something else")
+    publish(folder, digest, tmp_path / "releases")
+    assert released(tmp_path / "releases", digest).manifest.version == 4
