@@ -1,11 +1,11 @@
 """Assess: compare what comes in now with what the champion learned from, and say whether to retrain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from data.bundles import Bundle
-from data.examples import Examples, Numbers, query_examples
+from data.examples import Examples, query_examples
 from data.promotions import Promotion
 from monitoring.drift import cannot_say, judge_examples
 from monitoring.performance import Performance, measure
@@ -36,18 +36,15 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime) -> Assessment:
     trained_until = bundle.manifest.lineage.training_until
     windows = choose_windows(project, trained_until, as_of)
     reference, current = (
-        query_examples(loop.store, project, as_of, since=window.since, until=window.until)
+        _answered(bundle, query_examples(loop.store, project, as_of, since=window.since, until=window.until))
         for window in (windows.reference, windows.current)
     )
-    answers = _answers(bundle, reference, current)
     refusal = no_verdict_because(project, windows, reference, current)
     if refusal is not None:
         verdict = cannot_say(refusal, len(reference), len(current))
     else:
-        verdict = judge_examples(project, reference, current, answers)
-    performance: Performance | None = None
-    if len(current):
-        performance = measure(project, current, None if answers is None else answers[1])
+        verdict = judge_examples(project, reference, current, (reference.outputs, current.outputs))
+    performance: Performance | None = measure(project, current) if len(current) else None
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
     reason = reason_to_retrain(project, verdict, performance, facts, as_of)
     judged = Judged(project.name, as_of, champion.version, windows, verdict, performance, reason)
@@ -67,9 +64,8 @@ def report_folder(loop: Loop, as_of: datetime) -> Path:
     return loop.settings.reports(loop.name) / as_of.strftime("%Y-%m-%dT%H%M%SZ")
 
 
-def _answers(bundle: Bundle, reference: Examples, current: Examples) -> tuple[Numbers, Numbers] | None:
-    """Answer both windows by one model; None when the project lost a feature that it needs."""
-    if not set(bundle.manifest.columns) <= set(current.features.columns):
-        return None
-    predictor = Predictor(bundle)
-    return predictor.predict_columns(reference.columns()), predictor.predict_columns(current.columns())
+def _answered(bundle: Bundle, window: Examples) -> Examples:
+    """Answer a window by one model, in place of what was answered then; not where it lacks a feature."""
+    if not set(bundle.manifest.columns) <= set(window.features.columns):
+        return window
+    return replace(window, outputs=Predictor(bundle).predict_columns(window.columns()))

@@ -1,0 +1,45 @@
+"""`python -m benchmarks`: print every figure that README may claim, each measured side by side in one run."""
+
+import argparse
+import importlib
+import signal
+import sys
+import time
+from types import FrameType
+
+from benchmarks.figures import Options, machine
+
+NAMES = ("serving", "collect", "drift", "retrain")
+
+
+def main() -> None:
+    """Run the benchmarks in their order, or one of them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure; print tables.")
+    parser.add_argument("--only", choices=NAMES, help="run this one")
+    parser.add_argument("--rows", type=int, help="rows to measure on (serving has none)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one round, one second")
+    given = parser.parse_args()
+    if given.rows is not None and given.rows < 1000:
+        parser.error("--rows: at least 1000")
+    signal.signal(signal.SIGTERM, _end)  # as Ctrl-C does: what was started is ended
+    print(f"{machine()}, Python {sys.version.split()[0]}", flush=True)
+    for name in [given.only] if given.only else NAMES:
+        began = time.perf_counter()
+        # Each imports the libraries that it measures: one alone waits for no other's.
+        table = importlib.import_module(f"benchmarks.{name}").measure(Options(given.quick, given.rows))
+        took = time.perf_counter() - began
+        command = " ".join(["python -m benchmarks --only", name, *_given(given)])
+        print(f"\n{command}  ({took:.0f} s)\n{table.text()}", flush=True)
+
+
+def _given(given: argparse.Namespace) -> list[str]:
+    rows = [] if given.rows is None else ["--rows", str(given.rows)]
+    return [*rows, *(["--quick"] if given.quick else [])]
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(143)
+
+
+if __name__ == "__main__":
+    main()

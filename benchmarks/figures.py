@@ -1,0 +1,94 @@
+"""What a benchmark is asked for, and the plain aligned table that it prints."""
+
+import os
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How long to measure: `rows` None leaves each benchmark its own count."""
+
+    quick: bool = False
+    rows: int | None = None
+
+    @property
+    def rounds(self) -> int:
+        """How often each side is measured, in turns; figures are medians."""
+        return 1 if self.quick else 3
+
+    def count(self, usual: int) -> int:
+        """Say how many rows to measure on."""
+        return self.rows or (usual // 10 if self.quick else usual)
+
+
+@dataclass
+class Table:
+    """A title, rows of cells under a header, and what a reader must know about them."""
+
+    title: str
+    header: Sequence[str]
+    notes: Sequence[str] = ()
+    rows: list[Sequence[str]] = field(default_factory=list)
+
+    def add(self, *cells: str) -> None:
+        """Add a row."""
+        self.rows.append(cells)
+
+    def text(self) -> str:
+        """Write it: the first column to the left, numbers to the right."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
+        written = [
+            "  ".join(
+                cell.rjust(w) if i else cell.ljust(w)
+                for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        ]
+        rule = "  ".join("-" * width for width in widths)
+        return "\n".join(
+            [self.title, "", written[0], rule, *written[1:], "", *(f"* {n}" for n in self.notes)]
+        )
+
+
+class Stopwatch:
+    """Seconds by name; the same name may be measured several times."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, list[float]] = {}
+
+    @contextmanager
+    def lap(self, name: str) -> Generator[None]:
+        """Measure what runs inside."""
+        began = time.perf_counter()
+        yield
+        self.laps.setdefault(name, []).append(time.perf_counter() - began)
+
+    def median(self, name: str) -> float:
+        """Give the median of a name's laps, in seconds."""
+        return median(self.laps[name])
+
+
+Benchmark = Callable[[Options], Table]
+
+
+def cores() -> list[int]:
+    """List the cores that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def machine() -> str:
+    """Say on what and beside what the figures were made."""
+    models = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
+    return f"{len(cores())} cores ({models[0] if models else 'unknown model'}), load average before: {load}"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []

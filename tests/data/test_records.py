@@ -1,0 +1,52 @@
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.records import Label, Prediction, new_id, now, uuid7
+from data.tables import EPOCH, as_time, microseconds
+
+moments = st.datetimes(timezones=st.timezones())
+
+
+@given(unix_ms=st.integers(0, 2**48 - 1), rest=st.binary(min_size=10, max_size=40))
+def test_an_id_is_a_uuid_of_version_7_that_tells_its_time(unix_ms: Any, rest: Any) -> None:
+    made = uuid.UUID(uuid7(unix_ms, rest))
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+    assert made.int >> 80 == unix_ms
+
+
+@given(pair=st.tuples(st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1)), rest=st.binary(min_size=10))
+def test_ids_sort_by_their_time(pair: Any, rest: Any) -> None:
+    earlier, later = sorted(pair)
+    assert earlier == later or uuid7(earlier, rest) < uuid7(later, rest)
+
+
+def test_two_ids_are_never_one() -> None:
+    assert len({new_id() for _ in range(1000)}) == 1000
+
+
+def test_the_clock_knows_its_offset() -> None:
+    assert now().utcoffset() is not None
+
+
+@given(moment=moments)
+def test_a_time_that_is_kept_is_the_same_moment_when_it_is_read(moment: Any) -> None:
+    if abs(moment - EPOCH).days < 365 * 1900:
+        assert as_time(microseconds(moment)) == moment
+
+
+@given(one=moments, other=moments)
+def test_times_are_kept_in_their_order(one: Any, other: Any) -> None:
+    assert (one < other) == (microseconds(one) < microseconds(other))
+
+
+def test_a_record_is_the_same_after_a_journal() -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    prediction = Prediction("p", {"wind": 10**30, "carrier": "Ä", "holiday": None}, at, at, (0.25, 0.75), 3, "r")
+    label = Label("l", "road", at, at, "http", reference_id="r")
+    assert msgspec.json.decode(msgspec.json.encode(prediction), type=Prediction) == prediction
+    assert msgspec.json.decode(msgspec.json.encode(label), type=Label) == label

@@ -1,0 +1,222 @@
+import fcntl
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from mlflow import MlflowClient
+
+from data.bundles import MODEL
+from data.decisions import read_decisions
+from data.releases import read_pointer
+from flows.feedback import feedback
+from flows.retrain import retrain
+from flows.rollback import rollback
+from keepfit.settings import ROOT
+from tests.e2e.worlds import LATER, MOVED, World, eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def first(world: World) -> None:
+    """Import history, and make version 1 champion."""
+    world.remember()
+    decision = retrain(world.place, "the first model", MOVED)
+    assert decision.promote, decision.sentence
+
+
+def second(world: World) -> None:
+    """Learn how the world has moved, and make version 2 champion over version 1."""
+    first(world)
+    world.remember(MOVED, LATER)
+    decision = retrain(world.place, "the world has moved", LATER)
+    assert decision.promote, decision.sentence
+    assert world.versions() == [2, 2]
+
+
+def entries(world: World) -> list[tuple[str, int | None, int | None]]:
+    return [(entry.kind, entry.version, entry.workers) for entry in world.loop.ledger.history()]
+
+
+def start_retrain(world: World) -> subprocess.Popen[bytes]:
+    """Begin the first retrain in a process of its own, as a person does."""
+    command = [f"{ROOT}/bin/keepfit", "retrain", "-p", world.place, "--as-of", MOVED.isoformat()]
+    with (world.folder / "retrain.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    assert process.poll() is None, "it ended by itself"
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def closed_door(world: World) -> Iterator[None]:
+    """Keep everybody from moving the release pointer."""
+    world.loop.releases.mkdir(parents=True, exist_ok=True)
+    with (world.loop.releases / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def kill_while_it_learns(world: World) -> None:
+    with world.held() as begun:
+        process = start_retrain(world)
+        begun()
+        kill(process)
+
+
+def kill_before_the_ledger(world: World) -> None:
+    with world.held() as begun:
+        process = start_retrain(world)
+        begun()
+        writing = world.loop.store.transaction()
+        writing.__enter__()
+    try:
+        eventually(lambda: list(world.loop.releases.glob(f"[!.]*/{MODEL}")))
+        kill(process)
+    finally:
+        writing.__exit__(None, None, None)
+    assert entries(world) == []
+
+
+def kill_before_the_pointer(world: World) -> None:
+    with closed_door(world):
+        process = start_retrain(world)
+        eventually(lambda: entries(world))
+        kill(process)
+    assert read_pointer(world.loop.releases) is None
+
+
+def kill_before_the_workers_confirm(world: World) -> None:
+    with world.workers_stopped():
+        process = start_retrain(world)
+        eventually(lambda: read_pointer(world.loop.releases))
+        kill(process)
+
+
+@pytest.mark.parametrize(
+    "killed",
+    [
+        kill_while_it_learns,
+        kill_before_the_ledger,
+        kill_before_the_pointer,
+        kill_before_the_workers_confirm,
+    ],
+)
+def test_a_retrain_that_was_killed_can_be_run_again(world: World, killed) -> None:
+    world.remember()
+    killed(world)
+    retrain(world.place, "run again", MOVED)
+    assert entries(world) == [("retrain", 1, 2)]
+    assert world.versions() == [1, 1]
+    versions = MlflowClient(world.settings.mlflow_url).search_model_versions(f"name = '{world.name}'")
+    assert [int(version.version) for version in versions] == [1]
+
+
+def test_two_retrains_at_once_never_both_promote_over_one_champion(world: World) -> None:
+    first(world)
+    world.remember(MOVED, LATER)
+    ends = (LATER, LATER - timedelta(hours=1))
+    with ThreadPoolExecutor(2) as pool:
+        with world.held(2) as begun:
+            both = [pool.submit(retrain, world.place, "at once", end) for end in ends]
+            begun()
+        decisions = [each.result() for each in both]
+    (winner,) = (decision for decision in decisions if decision.promote)
+    (loser,) = (decision for decision in decisions if not decision.promote)
+    assert "another promotion" in loser.objections[0]
+    assert entries(world) == [("retrain", 1, 2), ("retrain", winner.version, 2)]
+    assert world.versions() == [winner.version] * 2
+
+
+def test_the_decision_of_a_promotion_is_kept_whoever_else_judged_the_same(world: World) -> None:
+    world.remember()
+    with ThreadPoolExecutor(2) as pool:
+        with world.held(2) as begun:
+            both = [pool.submit(retrain, world.place, "at once", MOVED) for _ in range(2)]
+            begun()
+        assert sorted(each.result().promote for each in both) == [False, True]
+    assert [decision.promote for decision in read_decisions(world.loop.store, world.name)] == [True]
+
+
+def test_a_damaged_bundle_that_the_workers_refuse_is_taken_back(world: World) -> None:
+    first(world)
+    world.remember(MOVED, LATER)
+    with ThreadPoolExecutor(1) as pool:
+        with world.workers_stopped():
+            judged = pool.submit(retrain, world.place, "the world has moved", LATER)
+            eventually(lambda: entries(world)[1:] == [("retrain", 2, None)])
+            entry = world.loop.ledger.latest()
+            assert entry is not None
+            model = world.loop.releases / str(entry.digest) / MODEL
+            model.write_bytes(model.read_bytes()[:-1])
+        decision = judged.result()
+    assert not decision.promote
+    assert "taken back" in decision.sentence
+    assert "refused version 2" in decision.sentence
+    assert [kind for kind, _, _ in entries(world)] == ["retrain", "retrain", "withdrawal"]
+    champion = world.loop.ledger.champion()
+    assert champion is not None
+    assert (champion.version, world.loop.registry.champion()) == (1, 1)
+    eventually(lambda: world.versions() == [1, 1])
+
+
+def test_a_promotion_that_nobody_serves_is_taken_back(
+    unserved: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPFIT_CONFIRM_S", "0.5")
+    unserved.remember()
+    decision = retrain(unserved.place, "the first model", MOVED)
+    assert not decision.promote
+    assert "no worker was seen" in decision.sentence
+    assert unserved.loop.ledger.champion() is None
+    assert unserved.loop.registry.champion() is None
+
+
+def test_a_rollback_makes_the_version_before_champion_on_every_worker(world: World) -> None:
+    second(world)
+    done = rollback(world.place, reason="complaints", as_of=LATER)
+    assert (done.replaced, done.version, done.workers, done.objection) == (2, 1, 2, None)
+    assert world.versions() == [1, 1]
+    assert entries(world)[-1] == ("rollback", 1, 2)
+    assert world.loop.registry.champion() == 1
+
+
+def test_a_damaged_bundle_is_fetched_from_the_registry_for_a_rollback(world: World) -> None:
+    second(world)
+    model = world.loop.releases / str(world.loop.ledger.history()[0].digest) / MODEL
+    model.write_bytes(b"not what it was")
+    assert rollback(world.place, as_of=LATER).objection is None
+    assert world.versions() == [1, 1]
+
+
+def test_an_alias_that_a_person_moved_becomes_an_entry_by_hand(world: World) -> None:
+    second(world)
+    MlflowClient(world.settings.mlflow_url).set_registered_model_alias(world.name, "champion", "1")
+    said = feedback(world.place, LATER).said
+    assert said == ("version 1 was made champion by hand, 2 workers serve it",)
+    assert entries(world)[-1] == ("by hand", 1, 2)
+    assert world.versions() == [1, 1]
+    assert feedback(world.place, LATER).said == ()
+
+
+def test_an_alias_moved_to_a_version_without_a_bundle_is_moved_back(world: World) -> None:
+    first(world)
+    registry = MlflowClient(world.settings.mlflow_url)
+    registry.create_model_version(world.name, "nowhere")
+    registry.set_registered_model_alias(world.name, "champion", "2")
+    (said,) = feedback(world.place, LATER).said
+    assert "moved back from version 2 by hand" in said
+    assert world.loop.registry.champion() == 1
+    assert entries(world) == [("retrain", 1, 2)]
+
+
+def test_a_release_pointer_that_went_away_is_put_right(world: World) -> None:
+    first(world)
+    (world.loop.releases / "champion.json").unlink()
+    assert feedback(world.place, MOVED).said == ("the release pointer was put right: version 1",)
+    assert feedback(world.place, MOVED).said == ()
