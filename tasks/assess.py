@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from data.bundles import Bundle
 from data.examples import Examples, query_examples
 from data.promotions import Promotion
@@ -43,7 +45,9 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime) -> Assessment:
     if refusal is not None:
         verdict = cannot_say(refusal, len(reference), len(current))
     else:
-        verdict = judge_examples(project, reference, current, (reference.outputs, current.outputs))
+        answers = (reference.outputs, current.outputs)
+        known = all(np.isfinite(answer).all() for answer in answers)
+        verdict = judge_examples(project, reference, current, answers if known else None)
     performance: Performance | None = measure(project, current) if len(current) else None
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
     reason = reason_to_retrain(project, verdict, performance, facts, as_of)
