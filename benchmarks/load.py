@@ -7,6 +7,7 @@ import asyncio
 import sys
 import time
 from itertools import cycle
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -53,8 +54,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -100,7 +100,11 @@ async def run(job: Job) -> Result:
         )
         opened.append(made)
     began = time.perf_counter() + job.warm_up_s
-    ended, _ = await asyncio.wait([c.ended for c in opened], timeout=job.warm_up_s + job.seconds)
+    ended, _ = await asyncio.wait(
+        [c.ended for c in opened],
+        timeout=job.warm_up_s + job.seconds,
+        return_when=asyncio.FIRST_COMPLETED,  # one only ends when it breaks
+    )
     for broken in ended:
         broken.result()
     until = began + job.seconds

@@ -1,4 +1,4 @@
-"""Made rows and the project that learns from them: 12 mixed columns and boosted trees, as in examples/flights."""
+"""Made rows and the project that learns from them: 12 mixed columns, boosted trees as in examples/flights."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -89,7 +89,7 @@ def cells(frame: pd.DataFrame) -> list[dict[str, Value]]:
         if name in FLAGS:
             columns[name] = [bool(value) for value in values]
         else:
-            columns[name] = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+            columns[name] = [None if value != value else value for value in values]  # NaN
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

@@ -29,17 +29,10 @@ class Served:
     port: int
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask it something beside the load."""
-        return self._ask("GET", path, None)
-
-    def post(self, path: str, body: bytes) -> tuple[int, str]:
-        """Send it one request beside the load."""
-        return self._ask("POST", path, body)
-
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, str]:
+        """Ask it something beside the load: the status, and the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path, body)
+            connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -44,7 +44,7 @@ def _table(options: Options, ours: Served, empty: Served, seconds: float) -> Tab
         (
             f"{options.rounds} rounds of {seconds:g} s, both servers in turns; medians of the rounds",
             f"servers on core {cores()[0]}, the load generator on core {cores()[-1]}",
-            "empty: a bare ASGI function that reads the body and answers 18 bytes, on the same uvicorn settings",
+            "empty: a bare ASGI function on the same uvicorn settings; reads the body, answers 18 bytes",
             "every answered row is in the journal: the worker counted none that could not be captured",
         ),
     )

@@ -1,6 +1,7 @@
 """Raw row -> record, or the reason why not."""
 
 import hashlib
+import hmac
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,10 +27,12 @@ class Origin:
     """Where rows come from, and when they are said to be known.
 
     `known_at` None is an import: a prediction is known when it was made, a label at its `label_time`.
+    `subject_key` is what a subject's id is hashed with: the id itself is never kept.
     """
 
     name: str
     known_at: datetime | None = None
+    subject_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass
@@ -156,6 +159,7 @@ def _prediction(project: Project, row: Row, origin: Origin, copies: Counter[str]
         predicted_at=predicted_at,
         known_at=origin.known_at or predicted_at,
         reference_id=reference,
+        subject_id=_subject(project, row, origin),
     )
 
 
@@ -221,6 +225,13 @@ def _reference(project: Project, row: Row) -> str | None:
                 raise RowRefused(msg)
             return reference
     return None
+
+
+def _subject(project: Project, row: Row, origin: Origin) -> str | None:
+    if project.subject is None or row.get(project.subject) is None:
+        return None
+    told = f"{project.name}\x1f{row[project.subject]}".encode("utf-8", "replace")
+    return hmac.digest(origin.subject_key, told, "sha256").hex()
 
 
 def _id(time: datetime, key: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -121,6 +122,24 @@ def _parsed(variable: str, text: str, default: object) -> object:
 
 def _told(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def secret_key(path: Path) -> bytes:
+    """Read a secret of 32 bytes that only this user may read, making it if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return path.read_bytes()
+    coming = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        # Linked into place whole: of two processes that make it at once, both read the same.
+        coming.touch(mode=0o600)
+        coming.write_bytes(secrets.token_bytes(32))
+        os.link(coming, path)
+    except FileExistsError:
+        pass
+    finally:
+        coming.unlink(missing_ok=True)
+    return path.read_bytes()
 
 
 def code_commit() -> str:

@@ -75,7 +75,7 @@ def take_landed(loop: Loop) -> Collected:
         if path.suffix == ".part" or path.name.startswith(".") or not path.is_file() or path.is_symlink():
             continue
         try:
-            total += _take_file(loop, path, Origin(path.name, now()))
+            total += _take_file(loop, path, Origin(path.name, now(), loop.subject_key))
             _move(path, folder / "taken")
         except AlreadyTaken:
             _move(path, folder / "taken")
@@ -94,14 +94,14 @@ def import_file(loop: Loop, path: Path, progress: Progress) -> Collected:
     if not path.is_file():
         msg = f"{path}: there is no such file; import takes {', '.join(sorted(set(FORMATS.values())))}"
         raise FileUnreadable(msg)
-    return _take_file(loop, path, Origin(path.name), progress)
+    return _take_file(loop, path, Origin(path.name, subject_key=loop.subject_key), progress)
 
 
 def readmit(loop: Loop, numbers: list[int]) -> Collected:
     """Try quarantined rows and labels again, as the project is now; what fails again stays as it is."""
     total = Collected()
     for entry in loop.quarantine.entries(numbers):
-        origin = Origin(entry.source, entry.known_at)
+        origin = Origin(entry.source, entry.known_at, loop.subject_key)
         batch = _sift(loop, _again(loop, entry.kind, entry.content, origin), origin)
         if entry.readmitted_at is None and not batch.rejected:
             total += _collected(loop.store.take_in(loop.project, batch))

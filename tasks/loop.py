@@ -9,7 +9,7 @@ from data.promotions import Ledger
 from data.quarantine import Quarantine
 from data.store import Store
 from keepfit.loading import load_project
-from keepfit.settings import Settings
+from keepfit.settings import Settings, secret_key
 from keepfit.spec import Project
 
 if TYPE_CHECKING:
@@ -45,6 +45,11 @@ class Loop:
         from data.registry import Registry
 
         return Registry(self.settings.mlflow_url, self.name)
+
+    @cached_property
+    def subject_key(self) -> bytes:
+        """The secret that subjects' ids are hashed with, made at first use; empty where no column has one."""
+        return b"" if self.project.subject is None else secret_key(self.settings.home / "subject.key")
 
     @property
     def journal(self) -> Path:

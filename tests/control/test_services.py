@@ -7,7 +7,7 @@ import pytest
 
 from control.stack import Stack
 from keepfit.settings import Settings
-from tests.control.little import until
+from tests.conftest import NAME
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("real_stack")]
 
@@ -19,15 +19,7 @@ def prefect(settings: Settings) -> Iterator[httpx.Client]:
 
 
 def deployment(prefect: httpx.Client, name: str) -> dict[str, Any]:
-    return prefect.get(f"/deployments/name/{name}/flights-{name}").raise_for_status().json()
-
-
-def scheduled(prefect: httpx.Client, name: str) -> list[dict[str, Any]]:
-    wanted = {
-        "deployments": {"name": {"any_": [f"flights-{name}"]}},
-        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
-    }
-    return prefect.post("/flow_runs/filter", json=wanted).raise_for_status().json()
+    return prefect.get(f"/deployments/name/{name}/{NAME}-{name}").raise_for_status().json()
 
 
 def test_every_address_of_the_table_answers(real_stack: Stack) -> None:
@@ -38,14 +30,9 @@ def test_every_address_of_the_table_answers(real_stack: Stack) -> None:
     assert (names["prefect"], names["mlflow"]) == (200, 200)
 
 
-@pytest.mark.parametrize("name", ["feedback", "watch", "retrain"])
-def test_a_deployed_schedule_really_has_scheduled_runs(prefect: httpx.Client, name: str) -> None:
-    until(lambda: scheduled(prefect, name))
-
-
-def test_a_deployment_carries_the_project_and_a_form(prefect: httpx.Client) -> None:
+def test_a_deployment_carries_the_project_and_a_form(prefect: httpx.Client, stack_project: str) -> None:
     found = deployment(prefect, "retrain")
-    assert found["parameters"]["project"].endswith("examples/flights")
+    assert found["parameters"]["project"] == stack_project
     assert {"project", "reason", "as_of"} <= found["parameter_openapi_schema"]["properties"].keys()
     assert found["global_concurrency_limit"]["limit"] == 1
 
@@ -56,7 +43,7 @@ def test_the_event_of_watch_would_start_retrain(prefect: httpx.Client) -> None:
         prefect.get(f"/automations/related-to/prefect.deployment.{wanted}").raise_for_status().json()
     )
     assert automation["trigger"]["expect"] == ["keepfit.retrain.wanted"]
-    assert automation["trigger"]["match"] == {"prefect.resource.id": "keepfit.project.flights"}
+    assert automation["trigger"]["match"] == {"prefect.resource.id": f"keepfit.project.{NAME}"}
     assert automation["actions"][0]["parameters"]["reason"] == "{{ event.payload.reason }}"
 
 
