@@ -43,7 +43,7 @@ def measure(options: Options) -> Table:
             _round(watch, Path(folder), predictions, labels)
     table = Table(
         f"{rows:,} journaled predictions of {len(made.project.features)} columns and {rows:,} labels",
-        ("", "seconds", "records/s", "ratio"),
+        ("", "seconds", "records/s", "ratio", "CPU s", "ratio"),
         (
             f"{options.rounds} rounds in fresh stores; medians; one record a journal line",
             "Great Expectations validates every prediction of a drain; its import is not in the figure",
@@ -54,9 +54,10 @@ def measure(options: Options) -> Table:
     )
     for name, beside, count in ((_DRAIN, _BARE, 2 * rows), (_QUERY, _READ_SQL, rows)):
         for each in (name, beside):
-            seconds = watch.median(each)
-            ratio = f"{seconds / watch.median(beside):.2f}"
-            table.add(each, f"{seconds:.2f}", f"{count / seconds:,.0f}", ratio)
+            seconds, cpu = watch.median(each), watch.cpu(each)
+            ratios = (seconds / watch.median(beside), cpu / watch.cpu(beside))
+            told = (f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{ratios[0]:.2f}")
+            table.add(each, *told, f"{cpu:.2f}", f"{ratios[1]:.2f}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Claim: a drift verdict with p-values costs about what Evidently's report without them does.
+"""Claim: a drift verdict with p-values takes less time than Evidently's without them.
 
 `monitoring.drift.judge` beside Evidently's DataDriftPreset, on the same two frames, in turns.
 """
@@ -34,7 +34,7 @@ def measure(options: Options) -> Table:
             found[_THEIRS] = theirs(reference, current)
     table = Table(
         f"Drift of {len(reference.columns)} mixed columns, {rows:,} reference and {rows:,} current rows",
-        ("", "seconds", "of Evidently", "drifted columns"),
+        ("", "seconds", "of Evidently", "CPU s", "of Evidently", "drifted columns"),
         (
             f"{options.rounds} rounds, both in turns; medians; imports are not in the figures",
             f"{len(_MOVED)} of the columns were moved, by a fifth of their rows",
@@ -42,8 +42,14 @@ def measure(options: Options) -> Table:
         ),
     )
     for name in (_OURS, _THEIRS):
-        seconds = watch.median(name)
-        table.add(name, f"{seconds:.2f}", f"{seconds / watch.median(_THEIRS):.2f}", str(found[name]))
+        wall, cpu = watch.median(name), watch.cpu(name)
+        told = (
+            f"{wall:.2f}",
+            f"{wall / watch.median(_THEIRS):.2f}",
+            f"{cpu:.2f}",
+            f"{cpu / watch.cpu(_THEIRS):.2f}",
+        )
+        table.add(name, *told, str(found[name]))
     return table
 
 

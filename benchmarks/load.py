@@ -19,20 +19,25 @@ _LENGTH = b"content-length: "
 class Job(msgspec.Struct, frozen=True):
     """What to send: whole requests, precomputed and taken in turn."""
 
-    port: int
     connections: int
     seconds: float
     requests: list[bytes]
+    port: int = 0
     warm_up_s: float = 0.5
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came back in `seconds`; latencies in milliseconds, from the send to the answer's last byte."""
+    """What came back in `seconds`; latencies in milliseconds, from the send to the answer's last byte.
+
+    `all_answers` are those of the warm-up too, and `cpu_us` the server's processor time for one of them.
+    """
 
     answers: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    all_answers: int
+    cpu_us: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -110,7 +115,7 @@ async def run(job: Job) -> Result:
     until = began + job.seconds
     taken = np.array([took for c in opened for at, took in c.latencies if began <= at < until]) * 1000
     p50, p99 = np.quantile(taken, [0.5, 0.99]).tolist()
-    return Result(len(taken), job.seconds, p50, p99)
+    return Result(len(taken), job.seconds, p50, p99, sum(len(c.latencies) for c in opened))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from benchmarks.figures import cores
 from benchmarks.load import Job, Result
@@ -27,6 +28,13 @@ class Served:
 
     name: str
     port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Say how much processor time it and its worker took so far."""
+        parent = psutil.Process(self.pid)
+        times = [process.cpu_times() for process in (parent, *parent.children())]
+        return sum(t.user + t.system for t in times)
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask it something beside the load: the status, and the body."""
@@ -43,7 +51,6 @@ class Served:
 def serving(module: str, settings: Settings) -> Generator[Served]:
     """Run `python -m module` on the first core until it is left; it is given its own port."""
     settings = replace(settings, serving_port=_free_port(), workers=1)
-    served = Served(module, settings.serving_port)
     settings.home.mkdir(parents=True, exist_ok=True)
     log = settings.home / f"{module}.log"
     with log.open("wb") as told, _pinned(cores()[0]):
@@ -54,6 +61,7 @@ def serving(module: str, settings: Settings) -> Generator[Served]:
             stdout=told,
             stderr=told,
         )
+    served = Served(module, settings.serving_port, process.pid)
     try:
         _wait_until_ready(served, process, log)
         yield served
@@ -66,8 +74,10 @@ def serving(module: str, settings: Settings) -> Generator[Served]:
             process.wait()
 
 
-def load(job: Job) -> Result:
-    """Run a load on the last core and give what came back."""
+def load(served: Served, job: Job) -> Result:
+    """Run a load on a server from the last core and give what came back."""
+    before = served.cpu_s()
+    job = msgspec.structs.replace(job, port=served.port)
     with _pinned(cores()[-1]):
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -78,7 +88,8 @@ def load(job: Job) -> Result:
         process.kill()
     if process.returncode:
         sys.exit("the load generator failed; it said why above")
-    return msgspec.json.decode(out, type=Result)
+    result = msgspec.json.decode(out, type=Result)
+    return msgspec.structs.replace(result, cpu_us=(served.cpu_s() - before) / result.all_answers * 1e6)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Claim: a prediction costs little more than the HTTP exchange that brings it.
+"""Claim: what a captured prediction costs beside the HTTP exchange that brings it.
 
 One worker of `python -m serving`, its capture on, beside a bare ASGI function on the same uvicorn
 settings, asked the same requests in turns by the same load generator.
@@ -7,9 +7,9 @@ settings, asked the same requests in turns by the same load generator.
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from statistics import median
 
 import msgspec
+import numpy as np
 
 from benchmarks import made
 from benchmarks.figures import Options, Table, cores
@@ -25,6 +25,7 @@ from tasks.train import build, encode_labels
 _LOADS = ((1, 1), (16, 1), (16, 100))
 """Connections, and rows in a request."""
 _TRAINED_ON = 20_000
+_HEADER = ("", "connections", "rows a request", "requests/s", "rows/s", "p50 ms", "p99 ms")
 
 
 def measure(options: Options) -> Table:
@@ -40,35 +41,36 @@ def measure(options: Options) -> Table:
 def _table(options: Options, ours: Served, empty: Served, seconds: float) -> Table:
     table = Table(
         f"One worker, {len(made.project.features)} mixed columns, boosted trees, capture on",
-        ("", "connections", "rows a request", "requests/s", "rows/s", "p50 ms", "p99 ms", "of empty"),
+        (*_HEADER, "of empty", "CPU us", "of empty"),
         (
             f"{options.rounds} rounds of {seconds:g} s, both servers in turns; medians of the rounds",
             f"servers on core {cores()[0]}, the load generator on core {cores()[-1]}",
             "empty: a bare ASGI function on the same uvicorn settings; reads the body, answers 18 bytes",
+            "CPU us: the server's processor time a request, which other processes change least",
             "every answered row is in the journal: the worker counted none that could not be captured",
         ),
     )
     for connections, rows in _LOADS:
-        requests = _requests(rows)
-        job = Job(0, connections, seconds, requests)
+        job = Job(connections, seconds, _requests(rows))
         found: dict[str, list[Result]] = {ours.name: [], empty.name: []}
         for _ in range(options.rounds):
             for server in (ours, empty):
-                found[server.name].append(load(msgspec.structs.replace(job, port=server.port)))
-        rates = {name: median(r.rate for r in results) for name, results in found.items()}
+                found[server.name].append(load(server, job))
+        base = _median(found[empty.name])
         for server, name in ((ours, "keepfit"), (empty, "empty")):
-            rate, results = rates[server.name], found[server.name]
-            p50, p99 = median(r.p50_ms for r in results), median(r.p99_ms for r in results)
-            share = f"{rate / rates[empty.name]:.2f}"
-            told = (
-                f"{rate:,.0f}",
-                f"{rate * rows:,.0f}" if server is ours else "",
-                f"{p50:.2f}",
-                f"{p99:.2f}",
-            )
-            table.add(name, str(connections), str(rows), *told, share)
+            rate, p50, p99, cpu = _median(found[server.name])
+            told = (f"{rate:,.0f}", f"{rate * rows:,.0f}", f"{p50:.2f}", f"{p99:.2f}")
+            ratios = (f"{rate / base[0]:.2f}", f"{cpu:,.0f}", f"{cpu / base[3]:.1f}")
+            table.add(name, str(connections), str(rows), *told, *ratios)
     _check_captured(ours)
     return table
+
+
+def _median(results: list[Result]) -> tuple[float, float, float, float]:
+    """Give the medians of requests/s, p50, p99 and CPU time."""
+    told = np.array([(r.rate, r.p50_ms, r.p99_ms, r.cpu_us) for r in results])
+    rate, p50, p99, cpu = np.median(told, axis=0).tolist()
+    return rate, p50, p99, cpu
 
 
 def _release(settings: Settings) -> None:

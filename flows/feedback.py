@@ -34,8 +34,8 @@ def feedback(project: str, as_of: datetime | None = None) -> Feedback:
         as_of: Count the labels known at this time; now when left empty.
     """
     loop = open_loop(project)
-    until = as_of or now()
     collected = step(drain_journals)(loop) + step(take_landed)(loop)
+    until = as_of or now()  # asked after the collecting: what landed is known only from then on
     counts = step(count_labels)(loop.store, loop.project, until - loop.project.current, until)
     said = tuple(step(reconcile)(loop, until))
     _log.info(

@@ -69,10 +69,12 @@ def made_examples(project: Project, rows: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     features = pd.DataFrame({n: _made_column(c, rows, rng) for n, c in project.features.items()})
     # A category counts by the order in which it came; a missing number as the middle.
-    places = [pd.Series(pd.factorize(features[n])[0]).rank(pct=True) for n in features.columns]
-    signal = sum(
-        (place.fillna(0.5) for place in places), start=pd.Series(rng.normal(0, 0.5, rows))
-    ).to_numpy()
+    numbers = (
+        pd.Series(pd.factorize(features[n])[0]) if column.kind == "category" else features[n]
+        for n, column in project.features.items()
+    )
+    places = (number.rank(pct=True).fillna(0.5) for number in numbers)
+    signal = sum(places, start=pd.Series(rng.normal(0, 0.5, rows))).to_numpy()
     labels: np.ndarray[Any, Any] = signal
     if project.target.kind != "regression":
         count = len(project.target.classes)

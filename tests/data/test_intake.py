@@ -32,7 +32,7 @@ cells = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(NOON.isoformat())
 )
 any_rows = st.lists(
-    st.builds(BadRow, st.text(), st.text())
+    st.builds(BadRow, st.text(), st.just("line 7: no row"))
     | st.fixed_dictionaries({}, optional=dict.fromkeys([*row(), "more"], cells))
     | st.builds(lambda changed: row(**changed), st.dictionaries(st.sampled_from(list(row())), cells, max_size=1)),
     max_size=8,

@@ -11,7 +11,11 @@ from tests.e2e.worlds import World, world_on
 
 
 @pytest.fixture(scope="module")
-def on_stack(real_stack: Stack, settings: Settings, stack_project: str) -> Iterator[Settings]:
+def on_stack(
+    real_stack: Stack,  # noqa: ARG001 - it has to be up
+    settings: Settings,
+    stack_project: str,
+) -> Iterator[Settings]:
     """Make this process, and what a test starts, a part of the stack, as `bin/keepfit retrain` is one."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(settings, stack_project, NAME).items():

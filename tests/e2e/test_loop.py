@@ -76,7 +76,7 @@ def test_every_label_finds_its_prediction(turned: Turned) -> None:
 
 
 def test_the_delay_of_the_labels_is_said(turned: Turned) -> None:
-    # Each day's outcomes are told at its end, of predictions made from midnight to half past seven in the evening.
+    # Each day's outcomes are told at half past eight in the evening, of predictions made since midnight.
     assert turned.taken.labels.delay_median_s == pytest.approx(10.75 * 3600)
 
 

@@ -40,14 +40,9 @@ from datetime import timedelta
 from pathlib import Path
 from threading import get_ident
 
-from sklearn.compose import make_column_transformer
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
 from keepfit import Column, Gate, Project, Target
 
-HOLD = Path(__file__).with_suffix(".hold")
+NAME = "{name}"{plugged}HOLD = Path(__file__).with_suffix(".hold")
 
 
 def build():
@@ -56,17 +51,18 @@ def build():
         HOLD.with_suffix(f".{get_ident()}.held").touch()
     while HOLD.exists():
         time.sleep(0.02)
+    # Imported here, so that a command that learns nothing does not wait for it.
+    from sklearn import linear_model
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     encoded = make_column_transformer(
         (StandardScaler(), ["weight", "speed"]), (OneHotEncoder(handle_unknown="ignore"), ["place"])
     )
-    return make_pipeline(encoded, MODEL())
+    return make_pipeline(encoded, getattr(linear_model, LEARNER)())
 
 
-PLUGGED
-'''
-_PLUGGED = {
-    "multiclass": """
-MODEL = LogisticRegression
 project = Project(
     name=NAME,
     features={
@@ -74,32 +70,25 @@ project = Project(
         "speed": Column.number(),
         "place": Column.category(),
     },
-    target=Target.multiclass("size", ["small", "middle", "large"]),
+    target=TARGET,
     build=build,
-    metrics=["neg_log_loss", "accuracy"],
-    gates=[Gate("accuracy", at_least=0.5)],
+    metrics=METRICS,
+    gates=[Gate(METRICS[1], at_least=0.5)],
     holdout=timedelta(days=7),
     training=timedelta(days=7),
     min_rows=100,
 )
+'''
+_PLUGGED: dict[Kind, str] = {
+    "multiclass": """
+LEARNER = "LogisticRegression"
+TARGET = Target.multiclass("size", ["small", "middle", "large"])
+METRICS = ["neg_log_loss", "accuracy"]
 """,
     "regression": """
-MODEL = LinearRegression
-project = Project(
-    name=NAME,
-    features={
-        "weight": Column.number(between=(-20, 40)),
-        "speed": Column.number(),
-        "place": Column.category(),
-    },
-    target=Target.regression("cost"),
-    build=build,
-    metrics=["neg_mean_absolute_error", "r2"],
-    gates=[Gate("r2", at_least=0.5)],
-    holdout=timedelta(days=7),
-    training=timedelta(days=7),
-    min_rows=100,
-)
+LEARNER = "LinearRegression"
+TARGET = Target.regression("cost")
+METRICS = ["neg_mean_absolute_error", "r2"]
 """,
 }
 
@@ -134,16 +123,14 @@ class World:
         return import_file(self.loop, path, lambda _: None)
 
     def serve(self) -> None:
-        """Start two workers that let callers set the clock; the stack's guard ends them if nobody else does."""
+        """Start two workers that let callers set the clock; the stack's guard ends them if need be."""
         stack = told(self.settings)
         assert stack is not None
         mark = guard.marked(stack.stack, 0, self.name)
         environment = {**os.environ, **self.settings.environment(), **mark}
         with (self.folder / "serving.log").open("ab") as log:
             command = [sys.executable, "-m", "serving"]
-            self._server.append(
-                subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-            )
+            self._server.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
         eventually(lambda: self.client.is_live() and len(self.client.model().workers) == 2)
 
     @contextmanager
@@ -186,9 +173,7 @@ class World:
                     reference_id=None if place % 2 else predicted.reference_id,
                     observed_at=row[1]["observed_at"].to_pydatetime(),
                 )
-                for place, (row, predicted) in enumerate(
-                    zip(day.iterrows(), answer.predictions, strict=True)
-                )
+                for place, (row, predicted) in enumerate(zip(day.iterrows(), answer.predictions, strict=True))
             ]
             self.client.feedback(labels, day["observed_at"].max().to_pydatetime())
         return len(rows)
@@ -230,7 +215,7 @@ def write_project(folder: Path, name: str, kind: Kind) -> str:
     """Write a project's file, and say where it is."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name.replace('-', '_')}.py"
-    path.write_text(_PROJECT.replace("PLUGGED", _PLUGGED[kind]).replace("NAME", repr(name)))
+    path.write_text(_PROJECT.replace("{name}", name).replace("{plugged}", _PLUGGED[kind]))
     return str(path)
 
 

@@ -1,0 +1,74 @@
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.decisions import Decision, read_decisions, save_decision
+from data.store import Store
+from tests.making import NOON
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(f"sqlite:///{tmp_path / 'keepfit.db'}")
+    yield made
+    made.close()
+
+
+def decision(**changed: Any) -> Decision:
+    return Decision(**({"project": "made", "as_of": NOON, "promote": False, "reason": "drift"} | changed))
+
+
+def test_a_decision_is_read_as_it_was_made(store: Store) -> None:
+    made = decision(
+        promote=True,
+        version=3,
+        champion=2,
+        reasons=("the gain is +0.1",),
+        challenger_scores={"roc_auc": 0.7},
+        champion_scores={"roc_auc": 0.6},
+        gain=0.1,
+    )
+    save_decision(store, made, "key")
+    assert read_decisions(store, "made") == [made]
+
+
+def test_a_score_that_is_no_number_is_still_none_when_it_is_read(store: Store) -> None:
+    save_decision(store, decision(challenger_scores={"a": math.nan, "b": 1.0}, champion_scores={"a": math.nan}), "k")
+    (read,) = read_decisions(store, "made")
+    assert math.isnan(read.challenger_scores["a"])
+    assert read.challenger_scores["b"] == 1.0
+    assert read.champion_scores is not None
+    assert math.isnan(read.champion_scores["a"])
+
+
+def test_a_retrain_that_is_run_again_replaces_its_decision(store: Store) -> None:
+    save_decision(store, decision(objections=("killed",)), "key")
+    save_decision(store, decision(promote=True), "key")
+    assert [read.promote for read in read_decisions(store, "made")] == [True]
+
+
+def test_the_newest_decision_comes_first(store: Store) -> None:
+    for number in range(3):
+        save_decision(store, decision(version=number), f"key-{number}")
+    assert [read.version for read in read_decisions(store, "made", limit=2)] == [2, 1]
+
+
+def test_decisions_of_another_project_are_not_seen(store: Store) -> None:
+    save_decision(store, decision(project="other"), "key")
+    assert read_decisions(store, "made") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"promote": True, "version": 3, "reasons": ("better", "roc_auc 0.7")}, "version 3 promoted: better; roc"),
+        ({"version": 3, "objections": ("worse", "slow")}, "version 3 refused: worse; slow"),
+        ({"objections": ("too few rows",)}, "the challenger refused: too few rows"),
+        ({"rehearsal": True, "objections": ("its snapshot ends",)}, "rehearsal: its snapshot ends"),
+    ],
+)
+def test_a_decision_is_a_sentence(changed: Any, sentence: str) -> None:
+    assert decision(**changed).sentence.startswith(sentence)
