@@ -16,6 +16,7 @@ from data.decisions import read_decisions
 from data.files import count_rows
 from data.records import now
 from data.releases import read_statuses
+from keepfit.errors import StackError
 from keepfit.loading import absolute, load_project
 from keepfit.settings import ROOT, Settings
 from tasks.loop import Loop, open_loop
@@ -45,7 +46,8 @@ def up(where: str, *, as_json: bool) -> None:
     place = absolute(where)
     project = load_project(place)
     settings = Settings.from_env()
-    require_working(project)
+    with stepping("checking the project"):
+        require_working(project)
     with interrupted_by_signals(), Stack(settings, place, project.name, say=_say) as stack:
         told = [dataclasses.asdict(address) for address in stack.addresses()]
         print_out(told if as_json else _table(stack))
@@ -192,6 +194,9 @@ def _with_stack(where: str) -> tuple[str, Settings, str]:
     place = absolute(where)
     project = load_project(place)
     settings = Settings.from_env()
+    if (present := running(settings)) is not None and present.name != project.name:
+        msg = f"{settings.home} is up for {present.name}, not {project.name}; end that with bin/keepfit down"
+        raise StackError(msg)
     require_prefect(settings)
     use_stack(settings, place, project.name)
     return place, settings, project.name

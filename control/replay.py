@@ -67,7 +67,7 @@ def read_traffic(project: Project, path: Path) -> Traffic:
     records = take_rows(project, rows, Origin(path.name))
     return Traffic(
         sorted(records.predictions, key=lambda p: p.predicted_at),
-        sorted(records.labels, key=lambda x: x.known_at),
+        sorted(records.row_labels, key=lambda x: x.known_at),
     )
 
 
@@ -86,8 +86,10 @@ class Callers:
         self._ids: dict[str, str] = {}
 
     def close(self) -> None:
-        """End the callers."""
+        """End the callers and their connections."""
         self._pool.shutdown()
+        self._first.close()
+        self._again.close()
 
     def send(self, traffic: Traffic) -> None:
         """Send traffic hour by hour: what is due in one hour is answered before the next begins."""

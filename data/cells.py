@@ -9,6 +9,8 @@ from keepfit.errors import RowRefused
 from keepfit.spec import Column, Project, Value
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_YEARS = (1970, 2200)
+"""What every store and every tool downstream can count in nanoseconds, as over HTTP."""
 
 
 def parse_time(project: Project, name: str, raw: object) -> datetime:
@@ -23,6 +25,9 @@ def parse_time(project: Project, name: str, raw: object) -> datetime:
         raw = datetime(raw.year, raw.month, raw.day)  # noqa: DTZ001 - made aware below, or refused
     if not isinstance(raw, datetime):
         msg = f"{name}: expected a time, got {'nothing' if raw is None else repr(raw)[:60]}"
+        raise RowRefused(msg)
+    if not _YEARS[0] < raw.year < _YEARS[1]:
+        msg = f"{name}: expected a time from {_YEARS[0] + 1} to {_YEARS[1] - 1}, got {raw}"
         raise RowRefused(msg)
     if raw.tzinfo is None:
         if project.timezone is None:
@@ -52,7 +57,10 @@ def coerced(column: Column, raw: object) -> Value:
         return _TRUTHS.get(raw.lower(), raw)
     if column.kind == "category" and isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
-    return raw if isinstance(raw, bool | int | float | str) else repr(raw)
+    if not isinstance(raw, bool | int | float | str):
+        msg = f"expected one value, got {repr(raw)[:60]}"
+        raise RowRefused(msg)
+    return raw
 
 
 def label_value(project: Project, raw: object) -> Value:

@@ -19,6 +19,7 @@ from data.tables import microseconds
 from keepfit.errors import FileUnreadable, RowRefused
 from keepfit.spec import Project, Value, is_storable
 
+_HASHED = "hmac-sha256:"
 _LONGEST_REFERENCE = 200
 
 
@@ -67,8 +68,11 @@ def kind_of_file(project: Project, columns: Iterable[str], name: str) -> Literal
     present = set(columns)
     if present & set(project.features):
         needed = {n for n, column in project.features.items() if not column.optional} | {project.time}
+        if project.target.name in present and project.label_time is not None:
+            # Without it a label would be known before anybody could know it.
+            needed.add(project.label_time)
         if missing := sorted(needed - present):
-            msg = f"{name}: lacks {', '.join(missing)}; rows need every feature and the time"
+            msg = f"{name}: lacks {', '.join(missing)}; rows need every feature, their time and the label's"
             raise FileUnreadable(msg)
         return "rows"
     keys = present & {"prediction_id", "reference_id", project.reference}
@@ -89,6 +93,7 @@ def take_rows(project: Project, rows: Iterable[Row | BadRow], origin: Origin) ->
     records = Records()
     copies: Counter[str] = Counter()
     for row in rows:
+        row = _without_subject(project, row, origin)
         content = _content(row)
         try:
             if isinstance(row, BadRow):
@@ -159,7 +164,7 @@ def _prediction(project: Project, row: Row, origin: Origin, copies: Counter[str]
         predicted_at=predicted_at,
         known_at=origin.known_at or predicted_at,
         reference_id=reference,
-        subject_id=_subject(project, row, origin),
+        subject_id=_subject(project, row),
     )
 
 
@@ -227,11 +232,20 @@ def _reference(project: Project, row: Row) -> str | None:
     return None
 
 
-def _subject(project: Project, row: Row, origin: Origin) -> str | None:
-    if project.subject is None or row.get(project.subject) is None:
-        return None
-    told = f"{project.name}\x1f{row[project.subject]}".encode("utf-8", "replace")
-    return hmac.digest(origin.subject_key, told, "sha256").hex()
+def _subject(project: Project, row: Row) -> str | None:
+    subject = None if project.subject is None else row.get(project.subject)
+    return None if subject is None else str(subject)
+
+
+def _without_subject(project: Project, row: Row | BadRow, origin: Origin) -> Row | BadRow:
+    """Put a keyed hash in place of the subject's id, before anything of the row is kept."""
+    if project.subject is None or isinstance(row, BadRow) or row.get(project.subject) is None:
+        return row
+    subject = str(row[project.subject])
+    if not subject.startswith(_HASHED):  # a row that comes out of quarantine has it already
+        told = f"{project.name}\x1f{subject}".encode("utf-8", "replace")
+        subject = _HASHED + hmac.digest(origin.subject_key, told, "sha256").hex()
+    return {**row, project.subject: subject}
 
 
 def _id(time: datetime, key: str) -> str:

@@ -11,13 +11,14 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from data.bundles import digest_of
-from keepfit.errors import ServiceUnavailable, VersionNotFound
+from keepfit.errors import ServiceUnavailable, StateError, VersionNotFound
 
 CHAMPION = "champion"
 _KEY = "keepfit.key"
 _DIGEST = "keepfit.digest"
 _PROMOTION = "keepfit.promotion"
 _FOLDER = "bundle"
+_REFUSED = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
@@ -120,10 +121,14 @@ class Registry:
                 raise
 
     def _experiment(self) -> str:
-        experiment = self._client.get_experiment_by_name(self.project)
-        return (
-            self._client.create_experiment(self.project) if experiment is None else experiment.experiment_id
-        )
+        # Made, then looked for: two retrains that begin together both find it.
+        try:
+            return self._client.create_experiment(self.project)
+        except MlflowException as fault:
+            present = self._client.get_experiment_by_name(self.project)
+            if present is None:
+                raise fault from None
+            return present.experiment_id
 
     def _by_key(self, key: str) -> ModelVersion | None:
         found = self._client.search_model_versions(f"name = '{self.project}' and tags.`{_KEY}` = '{key}'")
@@ -144,5 +149,8 @@ class Registry:
             yield
         except MlflowException as fault:
             what = fault.message.splitlines()[0] if fault.message else fault.error_code
+            if fault.error_code in _REFUSED:
+                msg = f"the registry at {self.url} refused what it was given: {what}"
+                raise StateError(msg) from fault
             msg = f"the registry at {self.url} does not answer: {what}; start it with bin/keepfit up"
             raise ServiceUnavailable(msg) from fault

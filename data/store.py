@@ -85,6 +85,10 @@ class Store:
     def __post_init__(self) -> None:
         if self.url.startswith("sqlite:///"):
             Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        if not self.url.startswith("sqlite:///"):
+            kind = self.url.partition(":")[0]
+            msg = f"KEEPFIT_DATABASE_URL={kind}:...: only sqlite:///FILE can be used so far"
+            raise StateError(msg)
         self.engine = create_engine(self.url)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _make_durable)

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -13,8 +14,8 @@ from data.promotions import Promotion
 from data.records import now
 from data.snapshots import Snapshot
 from data.splits import Split, split
-from flows.steps import step
-from keepfit.errors import ChampionChanged, ConversionError, SnapshotTooSmall
+from flows.steps import artifact_key, step
+from keepfit.errors import BundleError, ChampionChanged, ConversionError, ProjectError, SnapshotTooSmall
 from keepfit.settings import code_commit
 from tasks.assemble import assemble_snapshot
 from tasks.collect import drain_journals
@@ -47,14 +48,20 @@ class Turn:
         return self.expected if self.expected is not None and self.expected.version is not None else None
 
     @property
+    def rehearsal(self) -> bool:
+        """Whether the snapshot ends before the champion's: then nothing is published."""
+        return self.champion is not None and self.as_of < (self.champion.snapshot_until or self.as_of)
+
+    @cached_property
     def recipe(self) -> str:
         """What the challenger is made of."""
         return recipe(self.loop.project, self.snapshot.snapshot_id)
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Name this retrain: what it is made of, and against whom. Run again, it has the same key."""
-        return sha256(f"{self.recipe}\n{self.expected.number if self.expected else 0}".encode())
+        """Name this retrain: what it is made of, known when, and against whom; run again, it has the same."""
+        against = self.expected.number if self.expected else 0
+        return sha256(f"{self.recipe}\n{self.as_of.timestamp()}\n{against}".encode())
 
     def decision(self, **told: object) -> Decision:
         """Begin a decision with what is known of this turn."""
@@ -98,11 +105,14 @@ def retrain(project: str, reason: str = "by hand", as_of: datetime | None = None
     turn = Turn(loop, reason, known_at, collected.positions, snapshot, loop.ledger.latest())
     try:
         decision = _decided(turn)
-    except (SnapshotTooSmall, ConversionError) as refusal:
-        decision = turn.decision(objections=(str(refusal),))
-    save_decision(loop.store, decision, turn.key)
+    except (SnapshotTooSmall, ConversionError, ProjectError, BundleError) as refusal:
+        decision = turn.decision(objections=(str(refusal),), rehearsal=turn.rehearsal)
+    # With what was decided: one that was overtaken by its equal does not stand in its place.
+    save_decision(loop.store, decision, sha256(f"{turn.key}\n{decision.sentence}".encode()))
     _log.info("%s", decision.sentence)
-    create_markdown_artifact(page(decision), key=f"{loop.name}-decision", description=decision.sentence)
+    create_markdown_artifact(
+        page(decision), key=f"{artifact_key(loop.name)}-decision", description=decision.sentence
+    )
     return decision
 
 
@@ -115,7 +125,7 @@ def _decided(turn: Turn) -> Decision:
             return turn.decision(objections=(same,), version=turn.champion.version)
     challenge = _challenge(turn, champion)
     decision = _told(turn, challenge)
-    if turn.champion is not None and turn.as_of < (turn.champion.snapshot_until or turn.as_of):
+    if turn.champion is not None and turn.rehearsal:
         judged = f"its snapshot ends before that of version {turn.champion.version}"
         return replace(decision, rehearsal=True, objections=(judged, *challenge.verdict.objections))
     tags = {"decision": "promoted" if challenge.verdict.promote else "refused"}
@@ -197,6 +207,7 @@ def page(decision: Decision) -> str:
         lines += ["| metric | challenger | champion |", "|---|---|---|"]
         beside = decision.champion_scores or {}
         for name, score in decision.challenger_scores.items():
-            lines.append(f"| {name} | {score:.4f} | {beside.get(name, float('nan')):.4f} |")
+            champion = f"{beside[name]:.4f}" if name in beside else "none yet"
+            lines.append(f"| {name} | {score:.4f} | {champion} |")
     lines += ["", f"Learned from {decision.rows_train} examples, judged on {decision.rows_holdout}."]
     return "\n".join(lines)

@@ -47,6 +47,9 @@ def rollback(
     if latest is not None and latest.version == chosen:
         return Rollback(latest.version, chosen, latest.workers or 0, f"version {chosen} is champion already")
     digest = next((p.digest for p in loop.ledger.history() if p.version == chosen), None)
+    if digest is None:
+        msg = f"{loop.name}: version {chosen} was never champion; go back to one that was"
+        raise VersionNotFound(msg)
     bundle = step(fetch)(loop, chosen, digest)
     step(release)(loop, bundle)
     entry = promotion_of(loop, bundle, "rollback", reason, as_of or now())

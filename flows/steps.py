@@ -18,3 +18,8 @@ def step(work: Callable[P, R]) -> Callable[P, R]:
     _log.info("%s", work.__name__.replace("_", " "))
     # Results are models and data frames: hashing or storing them would cost more than the step.
     return task(cache_policy=NO_CACHE, persist_result=False)(work)
+
+
+def artifact_key(name: str) -> str:
+    """Name a project as Prefect's artifacts may be called: without an underscore."""
+    return name.replace("_", "-")

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from data.records import now
-from flows.steps import step
+from flows.steps import artifact_key, step
 from monitoring.reports import Judged, Report
 from tasks.assess import assess, report
 from tasks.collect import drain_journals
@@ -40,16 +40,17 @@ def watch(project: str, as_of: datetime | None = None) -> Watched:
     """
     loop = open_loop(project)
     known_at = as_of or now()
-    step(drain_journals)(loop)
+    collected = step(drain_journals)(loop)
     champion = loop.ledger.champion()
     if champion is None:
         return Watched(None, None, f"{loop.name} has no champion yet: import history, then retrain")
-    assessment = step(assess)(loop, champion, known_at)
+    assessment = step(assess)(loop, champion, known_at, collected.positions)
     written = step(report)(loop, assessment)
     sentence = say(assessment.judged)
     _log.info("%s", sentence)
     create_markdown_artifact(
-        f"{sentence}\n\nThe report: `{written.page or written.verdict}`", key=f"{loop.name}-watch"
+        f"{sentence}\n\nThe report: `{written.page or written.verdict}`",
+        key=f"{artifact_key(loop.name)}-watch",
     )
     if assessment.judged.reason is not None:
         _ask_for_retrain(loop.name, project, assessment.judged.reason.evidence, known_at)

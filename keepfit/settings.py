@@ -1,5 +1,6 @@
 """Where things are: the only reader of the environment."""
 
+import hashlib
 import math
 import os
 import secrets
@@ -143,7 +144,7 @@ def secret_key(path: Path) -> bytes:
 
 
 def code_commit() -> str:
-    """Name the commit of this checkout, with `-dirty` where files differ from it; "unknown" outside git."""
+    """Name the commit of this checkout, with `-dirty` and a hash of the difference where there is one."""
     git = shutil.which("git")
     if git is None:
         return "unknown"
@@ -153,7 +154,11 @@ def code_commit() -> str:
         text=True,
         check=False,
     )
-    return told.stdout.strip() or "unknown"
+    commit = told.stdout.strip()
+    if commit.endswith("-dirty"):
+        changed = subprocess.run([git, "-C", str(ROOT), "diff", "HEAD"], capture_output=True, check=False)
+        commit += f"-{hashlib.sha256(changed.stdout).hexdigest()[:12]}"
+    return commit or "unknown"
 
 
 def inherited_environment() -> dict[str, str]:

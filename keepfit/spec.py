@@ -21,6 +21,7 @@ Value = float | int | str | bool | None
 LARGEST = 3.4028234663852886e38
 """The largest float32: models see float32, so a larger number would become infinite."""
 
+_METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -230,6 +231,9 @@ def _refusal(project: Project) -> str | None:
         return "gates: a project without a Gate would promote anything; promise at least one"
     if len(set(project.metric_names)) < len(project.metrics):
         return f"metrics: {list(project.metric_names)} must name each metric once; give functions names"
+    unnamed = [name for name in project.metric_names if not _METRIC.fullmatch(name)]
+    if unnamed or len(set(project.metric_names)) < len(project.metrics):
+        return f"metrics: {list(project.metric_names)}: each needs a name of its own; write it as a def"
     unknown = [g.metric for g in project.gates if g.metric not in project.metric_names]
     if unknown:
         return f"gates: {unknown[0]!r} is not among metrics {list(project.metric_names)}"

@@ -5,7 +5,8 @@ import json
 import math
 import os
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ class Judged:
     verdict: DriftVerdict
     performance: "Performance | None"
     reason: Reason | None
+    journal_positions: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How far the journals were read."""
 
 
 @dataclass(frozen=True)

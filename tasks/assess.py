@@ -1,5 +1,6 @@
 """Assess: compare what comes in now with what the champion learned from, and say whether to retrain."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,10 +29,11 @@ class Assessment:
     current: Examples
 
 
-def assess(loop: Loop, champion: Promotion, as_of: datetime) -> Assessment:
+def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[str, int]) -> Assessment:
     """Judge the current window against the champion's reference: drift, performance, a reason to retrain.
 
-    The champion answers both windows again, so that a change of its scores is a change of the rows.
+    `positions` say how far the journals were read. The champion answers both windows again, so that a
+    change of its scores is a change of the rows.
     """
     project = loop.project
     bundle = fetch(loop, champion.version or 0, champion.digest)
@@ -51,7 +53,7 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime) -> Assessment:
     performance: Performance | None = measure(project, current) if len(current) else None
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
     reason = reason_to_retrain(project, verdict, performance, facts, as_of)
-    judged = Judged(project.name, as_of, champion.version, windows, verdict, performance, reason)
+    judged = Judged(project.name, as_of, champion.version, windows, verdict, performance, reason, positions)
     return Assessment(judged, reference, current)
 
 

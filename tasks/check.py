@@ -19,7 +19,7 @@ from serving.predictor import Predictor
 from tasks.convert import convert
 from tasks.decide import PARITY_SHARE
 from tasks.evaluate import parity
-from tasks.train import Estimator, answer, build, train
+from tasks.train import FAULTS, Estimator, answer, build, train
 
 _ROWS = 600
 _UNKNOWN = "a category that nobody has seen"
@@ -48,7 +48,7 @@ def check_project(project: Project) -> list[Trial]:
                 objection = tried()
         except KeepfitError as refusal:
             objection = str(refusal)
-        except _USERS_FAULTS as fault:
+        except (*FAULTS, ImportError, OSError) as fault:
             objection = f"{type(fault).__name__}: {str(fault).strip().splitlines()[0] if str(fault) else ''}"
         found.append(Trial(name, objection))
         if objection is not None:
@@ -86,20 +86,6 @@ def made_examples(project: Project, rows: int, seed: int) -> Examples:
     facts = pd.DataFrame({"prediction_id": [str(i) for i in range(rows)]})
     outputs = np.full((rows, project.target.outputs), np.nan)
     return Examples(features, facts, outputs, labels, np.ones(rows, dtype=bool))
-
-
-# What a user's build, fit or export raises is theirs; these are what estimators raise in practice.
-_USERS_FAULTS = (
-    ValueError,
-    TypeError,
-    RuntimeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    ImportError,
-    AssertionError,
-    OSError,
-)
 
 
 def _trials(project: Project) -> Iterator[tuple[str, Callable[[], str | None]]]:

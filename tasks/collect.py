@@ -19,7 +19,7 @@ from data.intake import (
 from data.journal import Chunk, journal_files, read_journal
 from data.records import CapturedPredictions, Label, Prediction, Rejected, new_id, now
 from data.store import AlreadyTaken, Batch, LandedFile, OffsetMove, Taken
-from keepfit.errors import FileUnreadable
+from keepfit.errors import FileUnreadable, StateError
 from tasks.loop import Loop
 
 Progress = Callable[[int], None]
@@ -65,7 +65,8 @@ def drain_journals(loop: Loop) -> Collected:
 def take_landed(loop: Loop) -> Collected:
     """Take every file of the landing folder; one that cannot be read is set aside with its reason.
 
-    Files named `.part`, hidden ones and folders are left alone. What was taken moves to `taken/`, what
+    Files named `.part`, hidden ones and folders are left alone, and one that grows while it is read
+    until the next run; a writer that takes its time should write to a `.part` and rename it. What was taken moves to `taken/`, what
     was refused to `refused/` with the reason beside it.
     """
     folder = loop.settings.landing(loop.name)
@@ -79,11 +80,15 @@ def take_landed(loop: Loop) -> Collected:
             _move(path, folder / "taken")
         except AlreadyTaken:
             _move(path, folder / "taken")
-        except FileNotFoundError:
-            continue  # another run took it
+        except (FileNotFoundError, FileGrows):
+            continue  # another run took it, or its writer is still at it: the next run looks again
         except FileUnreadable as refusal:
             total += _refuse_file(loop, path, str(refusal))
     return total
+
+
+class FileGrows(StateError):
+    """A landing file changed while it was read."""
 
 
 def import_file(loop: Loop, path: Path, progress: Progress) -> Collected:
@@ -150,8 +155,11 @@ def _take_file(loop: Loop, path: Path, origin: Origin, progress: Progress | None
     columns, rows = read_file(path)
     take = take_rows if kind_of_file(loop.project, columns, path.name) == "rows" else take_labels
     records = take(loop.project, _counted(rows, progress), origin)
-    file = LandedFile(digest, path.name, now())
-    taken = loop.store.take_in(loop.project, _sift(loop, records, origin), file=file)
+    batch = _sift(loop, records, origin)
+    if content_hash(path) != digest:
+        msg = f"{path.name}: changed while it was read; it is left for the next run"
+        raise FileGrows(msg)
+    taken = loop.store.take_in(loop.project, batch, file=LandedFile(digest, path.name, now()))
     return _collected(taken) + Collected(files=(path.name,))
 
 

@@ -78,6 +78,7 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
+    _refuse_native_categories(project, estimator)
     # Double inputs are wrong on more rows than float32 ones: models are trained on float32 too.
     inputs: list[Any] = [
         (name, StringTensorType([None, 1]) if column.kind == "category" else FloatTensorType([None, 1]))
@@ -97,6 +98,18 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
             "replace that step, or bring export="
         )
         raise ConversionError(msg) from fault
+
+
+def _refuse_native_categories(project: Project, estimator: object) -> None:
+    """Refuse trees that split on categories: skl2onnx takes their numbers for thresholds, without a word."""
+    for _, step in [*_steps(estimator), ("", estimator)]:
+        if np.any(getattr(step, "is_categorical_", None)):
+            msg = (
+                f"project {project.name!r}: the step {type(step).__name__} splits on categories, which does not "
+                "convert to ONNX: encode categories as one-hot or ordinal columns instead of "
+                "`categorical_features`, or bring export="
+            )
+            raise ConversionError(msg)
 
 
 def with_float32_thresholds(estimator: Any) -> Any:  # noqa: ANN401 - any estimator

@@ -32,7 +32,9 @@ def decide(project: Project, evaluation: Evaluation) -> Verdict:
         *_gain_objections(project.primary, evaluation),
     ]
     reasons = [f"{name} {score:.4f}" for name, score in evaluation.challenger.items()]
-    reasons.insert(0, "the first model" if evaluation.gain is None else evaluation.gain.sentence)
+    reasons.insert(
+        0, "the first model of this target" if evaluation.gain is None else evaluation.gain.sentence
+    )
     # A gate may object to the primary metric in the same words.
     return Verdict(not objections, tuple(reasons), tuple(dict.fromkeys(objections)))
 

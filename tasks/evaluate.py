@@ -43,7 +43,12 @@ class Evaluation:
 def evaluate(
     project: Project, holdout: Examples, estimator: Estimator, challenger: Bundle, champion: Bundle | None
 ) -> Evaluation:
-    """Score both bundles on the holdout, which neither model learned from."""
+    """Score both bundles on the holdout, which neither model learned from.
+
+    A champion of another target (its classes were changed) answers another question: it is left out.
+    """
+    if champion is not None and champion.manifest.target != project.target:
+        champion = None
     theirs = None if champion is None else _ask(champion, holdout)
     ours = _ask(challenger, holdout)
     given = answers(project.target, ours)

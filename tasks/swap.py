@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from data.promotions import Promotion
 from data.records import now
-from data.releases import Pointer, WorkerStatus, move_pointer, read_statuses
+from data.releases import POINTER, Pointer, WorkerStatus, move_pointer, read_pointer, read_statuses
 from keepfit.errors import ChampionChanged, ServiceUnavailable
 from tasks.loop import Loop
 
@@ -38,8 +38,11 @@ def promote(loop: Loop, promotion: Promotion, expected: Promotion | None) -> Swa
 
 def settle(loop: Loop, entry: Promotion, before: Promotion | None) -> Swap:
     """Bring the last entry of the ledger into effect; doing it again after a death ends the same."""
-    move_pointer(loop.releases, Pointer(entry.digest, entry.version, entry.number))
-    workers, objection = _await_workers(loop, entry)
+    wanted = Pointer(entry.digest, entry.version, entry.number)
+    move_pointer(loop.releases, wanted)
+    workers, objection = 0, _overtaken(loop, wanted)
+    if objection is None:
+        workers, objection = _await_workers(loop, entry)
     if objection is None:
         loop.ledger.confirm(entry.number, workers)
         project_alias(loop, entry)
@@ -72,6 +75,16 @@ def project_alias(loop: Loop, entry: Promotion) -> None:
     except ServiceUnavailable:
         # The alias is a projection: the next feedback flow puts it right.
         return
+
+
+def _overtaken(loop: Loop, wanted: Pointer) -> str | None:
+    present = read_pointer(loop.releases)
+    if present == wanted or present is None:
+        return None
+    return (
+        f"the release pointer is at promotion {present.promotion} already, and this is {wanted.promotion}; "
+        f"if the store was replaced, remove {loop.releases / POINTER}"
+    )
 
 
 def _await_workers(loop: Loop, entry: Promotion) -> tuple[int, str | None]:

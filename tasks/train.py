@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from data.examples import Examples
-from keepfit.errors import ProjectRefused, SnapshotTooSmall
+from keepfit.errors import ProjectError, ProjectRefused, SnapshotTooSmall
 from keepfit.spec import Project
+
+# What a user's estimator raises is theirs to read; these are what estimators raise in practice.
+FAULTS = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 
 
 @runtime_checkable
@@ -25,7 +28,13 @@ def train(project: Project, examples: Examples) -> Estimator:
     SnapshotTooSmall when a class has no example.
     """
     estimator = build(project)
-    estimator.fit(examples.features, encode_labels(project, examples.labels))
+    labels = encode_labels(project, examples.labels)
+    try:
+        estimator.fit(examples.features, labels)
+    except FAULTS as fault:
+        said = next(iter(str(fault).strip().splitlines()), "")
+        msg = f"project {project.name!r}: its estimator cannot learn: {type(fault).__name__}: {said}"
+        raise ProjectError(msg) from fault
     return estimator
 
 

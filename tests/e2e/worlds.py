@@ -146,6 +146,7 @@ class World:
         finally:
             for process in reversed(everyone):
                 process.resume()
+            eventually(lambda: len(self.client.model().workers) == 2)
 
     def versions(self) -> list[int | None]:
         """The version that each worker serves."""

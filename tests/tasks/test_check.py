@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,13 +87,33 @@ def test_what_is_no_estimator_is_refused() -> None:
     assert "build() gave str, without fit and predict" in (failed.objection or "")
 
 
-def test_native_categories_of_trees_by_index_are_refused_with_the_cure() -> None:
-    """Skl2onnx converts them without an error, and the model is wrong on most rows."""
-    failed = objection(project(build=lambda: estimator(categorical_features=[0], min_samples_leaf=5)))
+# Skl2onnx converts native categories of trees without an error, and the model is wrong on most rows.
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+@pytest.mark.parametrize("leaf", [5, 300], ids=["that it splits on", "that made rows give no reason to split on"])
+def test_native_categories_of_trees_by_index_are_refused_with_the_cure(kind: str, leaf: int) -> None:
+    columns = {**FEATURES, **{f"n{i}": Column.number() for i in range(9)}}
+    build = partial(estimator, kind, categorical_features=[0], min_samples_leaf=leaf)
+    failed = objection(project(kind, features=columns, build=build))
     assert failed.name == "its ONNX agrees with it"
     assert "encode categories as one-hot or ordinal columns instead of `categorical_features`" in (
         failed.objection or ""
     )
+
+
+def test_native_categories_of_trees_by_name_are_refused() -> None:
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    def build() -> Any:
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+        encoded = make_column_transformer(
+            (encoder, ["carrier"]), remainder="passthrough", verbose_feature_names_out=False
+        ).set_output(transform="pandas")
+        return make_pipeline(encoded, HistGradientBoostingClassifier(categorical_features=["carrier"]))
+
+    assert "splits on categories" in (objection(project(build=build)).objection or "")
 
 
 def test_native_categories_of_trees_by_type_are_refused() -> None:
@@ -104,17 +125,7 @@ def test_native_categories_of_trees_by_type_are_refused() -> None:
         typed = FunctionTransformer(lambda frame: frame.astype({"carrier": "category"}))
         return make_pipeline(typed, HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype"))
 
-    objection(project(build=build))
-
-
-def test_native_categories_of_an_encoders_frame_are_refused() -> None:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    class Typed(HistGradientBoostingClassifier):
-        def __init__(self, categorical_features: Any = (0,), max_iter: int = 10) -> None:
-            super().__init__(categorical_features=list(categorical_features), max_iter=max_iter)
-
-    objection(project(build=lambda: pipeline(Typed())))
+    assert "splits on categories" in (objection(project(build=build)).objection or "")
 
 
 def test_an_encoder_that_dies_on_a_new_category_is_refused_with_the_cure() -> None:
