@@ -8,6 +8,8 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 export UV_FROZEN := 1
+# Several processes import the same large libraries: let the first one keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo up test check lint types contracts bench clean
 
@@ -21,7 +23,7 @@ setup: .venv/.synced ## Install everything that the project needs into .venv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 
 .venv/.synced: pyproject.toml uv.lock .python-version | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --compile-bytecode
+	$(UV) sync --frozen
 	@touch $@
 
 demo: setup ## Turn the loop on real flights: start all, serve, label, watch, retrain, swap (EXIT=1: end afterwards)

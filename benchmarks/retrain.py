@@ -48,7 +48,7 @@ def measure(options: Options) -> Table:
         f"A retrain on {rows:,} labelled examples of {len(made.project.features)} columns, by step",
         ("", "seconds", "CPU s", "share", "of train"),
         (
-            f"{options.rounds} rounds; medians; trains on {len(parts.train):,}, holds out {len(parts.holdout):,}",
+            f"{options.rounds} rounds, {len(parts.train):,} to train, {len(parts.holdout):,} held out",
             f"200 boosted trees on {len(cores())} cores; neither MLflow nor Prefect; no imports",
             "assemble: query and freeze as Parquet; convert: ONNX and golden rows; evaluate: champion too",
         ),

@@ -3,6 +3,7 @@
 import math
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from keepfit.errors import RowRefused
@@ -37,12 +38,13 @@ def parse_time(project: Project, name: str, raw: object) -> datetime:
     return raw
 
 
+@cache
 def untyped(column: Column) -> Column:
     """Take the column's kind only: its range, its set and its gaps are the expectations' work."""
     return Column(column.kind, optional=True)
 
 
-def coerced(column: Column, raw: object) -> Value:
+def coerced(name: str, column: Column, raw: object) -> Value:
     """Read a cell as its column's kind where that is beyond doubt; otherwise leave it to be refused."""
     if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
         return None
@@ -58,7 +60,7 @@ def coerced(column: Column, raw: object) -> Value:
     if column.kind == "category" and isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     if not isinstance(raw, bool | int | float | str):
-        msg = f"expected one value, got {repr(raw)[:60]}"
+        msg = f"{name}: expected one value, got {repr(raw)[:60]}"
         raise RowRefused(msg)
     return raw
 

@@ -212,7 +212,7 @@ def _label(project: Project, row: Row, origin: Origin) -> Label:
 def _features(project: Project, row: Mapping[str, object]) -> dict[str, Value]:
     features: dict[str, Value] = {}
     for name, column in project.features.items():
-        value = coerced(column, row.get(name))
+        value = coerced(name, column, row.get(name))
         # Ranges, sets and gaps are the expectations' work; here only what has no type to be checked in.
         if value is not None and (objection := untyped(column).objection(value)):
             msg = f"{name}: {objection}"

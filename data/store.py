@@ -125,7 +125,11 @@ class Store:
         Raises AlreadyTaken, and keeps nothing, when the source was taken in by somebody else.
         """
         table = self.predictions(project)
-        numbers = self.feature_numbers(project)
+        numbers, outputs = self.feature_numbers(project), project.target.outputs
+        # Shaped before the transaction: whoever else writes waits only for the writing.
+        predicted = [prediction_row(p, numbers, outputs) for p in batch.predictions]
+        labelled = [label_row(project, label) for label in batch.labels]
+        refused = [rejected_row(project, rejected) for rejected in batch.rejected]
         with self.transaction() as connection:
             if move is not None:
                 _move_offset(connection, project.name, move)
@@ -135,10 +139,6 @@ class Store:
                     raise AlreadyTaken(msg)
             if file is not None:
                 _remember_file(connection, project.name, file)
-            outputs = project.target.outputs
-            predicted = [prediction_row(p, numbers, outputs) for p in batch.predictions]
-            labelled = [label_row(project, label) for label in batch.labels]
-            refused = [rejected_row(project, rejected) for rejected in batch.rejected]
             return Taken(
                 self._insert_new(connection, table, predicted),
                 self._insert_new(connection, tables.labels, labelled),

@@ -229,8 +229,6 @@ def _refusal(project: Project) -> str | None:
         return "metrics: name at least one, the first is the one a challenger must gain on"
     if not project.gates:
         return "gates: a project without a Gate would promote anything; promise at least one"
-    if len(set(project.metric_names)) < len(project.metrics):
-        return f"metrics: {list(project.metric_names)} must name each metric once; give functions names"
     unnamed = [name for name in project.metric_names if not _METRIC.fullmatch(name)]
     if unnamed or len(set(project.metric_names)) < len(project.metrics):
         return f"metrics: {list(project.metric_names)}: each needs a name of its own; write it as a def"

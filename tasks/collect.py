@@ -65,9 +65,9 @@ def drain_journals(loop: Loop) -> Collected:
 def take_landed(loop: Loop) -> Collected:
     """Take every file of the landing folder; one that cannot be read is set aside with its reason.
 
-    Files named `.part`, hidden ones and folders are left alone, and one that grows while it is read
-    until the next run; a writer that takes its time should write to a `.part` and rename it. What was taken moves to `taken/`, what
-    was refused to `refused/` with the reason beside it.
+    Files named `.part`, hidden ones and folders are left alone, and one that grows while it is read is
+    left for the next run: a writer that takes its time writes to a `.part` and renames it. What was taken
+    moves to `taken/`, what was refused to `refused/` with the reason beside it.
     """
     folder = loop.settings.landing(loop.name)
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from data.cells import coerced, label_value, parse_time
 from keepfit import Column, Target
 from keepfit.errors import RowRefused
 from keepfit.spec import Value
-from tests.making import project
+from tests.making import NOON, project
 
 
 @pytest.mark.parametrize("raw", ["2026-03-01T12:00:00", "2026-03-01", datetime(2026, 3, 1), date(2026, 3, 1)])  # noqa: DTZ001 - that is the point
@@ -24,6 +24,12 @@ def test_a_time_without_an_offset_is_where_the_project_is() -> None:
 def test_an_offset_that_is_told_is_kept_whatever_the_projects_timezone() -> None:
     parsed = parse_time(project(timezone="America/New_York"), "at", "2026-03-01T12:00:00+01:00")
     assert parsed.astimezone(UTC) == datetime(2026, 3, 1, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("raw", ["1969-07-20T20:17:00Z", "2300-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_time_that_no_tool_can_count_is_refused(raw: str) -> None:
+    with pytest.raises(RowRefused, match="at: expected a time from 1971 to 2199, got "):
+        parse_time(project(), "at", raw)
 
 
 @pytest.mark.parametrize("raw", ["yesterday", "", None, 1700000000, 3.5, True])
@@ -49,7 +55,14 @@ def test_what_is_no_time_is_refused(raw: object) -> None:
 def test_a_cell_is_read_as_its_columns_kind_where_that_is_beyond_doubt(
     column: Column, raw: object, read: Value
 ) -> None:
-    assert coerced(column, raw) == read
+    assert coerced("wind", column, raw) == read
+
+
+@pytest.mark.parametrize("raw", [[1], {"a": 1}, NOON])
+@pytest.mark.parametrize("column", [Column.number(), Column.category(), Column.flag()])
+def test_a_cell_that_is_no_single_value_is_refused_with_its_column(column: Column, raw: object) -> None:
+    with pytest.raises(RowRefused, match="^wind: expected one value, got "):
+        coerced("wind", column, raw)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"target": Target.multiclass("way", ["a", 1])}, "target: classes must be all text or all whole numbers"),
     ({"target": Target.multiclass("way", [False, True])}, "target: classes must be all text or all whole"),
     ({"metrics": []}, "metrics: name at least one"),
-    ({"metrics": [zero, zero], "gates": [Gate("zero", at_least=0)]}, "must name each metric once"),
+    ({"metrics": [zero, zero], "gates": [Gate("zero", at_least=0)]}, "each needs a name of its own"),
+    ({"metrics": [lambda y, a: 0.0]}, "metrics: ['<lambda>']: each needs a name of its own; write it as a def"),  # noqa: ARG005
     ({"gates": []}, "gates: a project without a Gate would promote anything; promise at least one"),
     ({"gates": [Gate("roc_auc", at_least=0.6)]}, "gates: 'roc_auc' is not among metrics ['neg_log_loss']"),
     ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus' is not in the IANA time zone database"),
