@@ -1,4 +1,4 @@
-"""Claim: a drain keeps up with what the workers journal, and examples come back in seconds.
+"""Claim: how fast a drain takes in what the workers journal, and how fast examples come back.
 
 Journals are drained into a fresh SQLite store and joined with their labels, each beside the bare library
 work that it contains.

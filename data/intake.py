@@ -173,8 +173,8 @@ def _row_label(project: Project, row: Row, prediction: Prediction, origin: Origi
     if raw is None or (isinstance(raw, float) and math.isnan(raw)):
         return None
     observed_at = prediction.predicted_at
-    if project.label_time is not None and project.label_time in row:
-        observed_at = parse_time(project, project.label_time, row[project.label_time])
+    if project.label_time is not None:
+        observed_at = parse_time(project, project.label_time, row.get(project.label_time))
     label = label_value(project, raw)
     known_at = origin.known_at or observed_at
     key = f"{prediction.prediction_id}{label!r}{microseconds(observed_at)}{microseconds(known_at)}"

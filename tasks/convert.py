@@ -105,7 +105,7 @@ def _refuse_native_categories(project: Project, estimator: object) -> None:
     for _, step in [*_steps(estimator), ("", estimator)]:
         if np.any(getattr(step, "is_categorical_", None)):
             msg = (
-                f"project {project.name!r}: the step {type(step).__name__} splits on categories, which does not "
+                f"project {project.name!r}: {type(step).__name__} splits on categories, which do not "
                 "convert to ONNX: encode categories as one-hot or ordinal columns instead of "
                 "`categorical_features`, or bring export="
             )

@@ -13,7 +13,6 @@ import pytest
 from control.services import environment
 from control.stack import Stack
 from keepfit.settings import Settings
-from tests.e2e.worlds import write_project
 
 _SETTINGS = pytest.StashKey[Settings]()
 _OURS = ("KEEPFIT_", "PYTHONPATH")
@@ -38,19 +37,23 @@ def pytest_configure(config: pytest.Config) -> None:
     # Only what libraries read: no test of ours may depend on a KEEPFIT_ variable that it did not set.
     os.environ.update({name: value for name, value in told.items() if not name.startswith(_OURS)})
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"
+    # Steps are also tried outside of a flow: then their lines go nowhere, without a warning.
+    os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the stack's home, with its logs, only where something failed."""
-    if exitstatus == pytest.ExitCode.OK:
-        shutil.rmtree(session.config.stash[_SETTINGS].home, ignore_errors=True)
+    home = session.config.stash[_SETTINGS].home
+    if exitstatus == pytest.ExitCode.OK or not (home / "logs").exists():
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    if exitstatus == pytest.ExitCode.TESTS_FAILED:
-        terminalreporter.write_line(f"the stack's home, with its logs: {config.stash[_SETTINGS].home}")
+    home = config.stash[_SETTINGS].home
+    if exitstatus == pytest.ExitCode.TESTS_FAILED and home.exists():
+        terminalreporter.write_line(f"the stack's home, with its logs: {home}")
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,8 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 @pytest.fixture(scope="session")
 def stack_project(settings: Settings) -> str:
     """The file of the stack's project."""
+    from tests.e2e.worlds import write_project  # pandas, which most tests need not wait for
+
     return write_project(settings.home / "projects", NAME, "multiclass")
 
 

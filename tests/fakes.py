@@ -17,7 +17,9 @@ class FakeRegistry:
 
     away: bool = False
     keys: list[str] = field(default_factory=list[str])
-    kept: dict[int, tuple[dict[str, bytes], str]] = field(default_factory=dict[int, tuple[dict[str, bytes], str]])
+    kept: dict[int, tuple[dict[str, bytes], str]] = field(
+        default_factory=dict[int, tuple[dict[str, bytes], str]]
+    )
     named: int | None = None
     promotion: int = 0
 

@@ -87,7 +87,9 @@ def take(store: Store, of: Project, *records: Prediction | Label) -> None:
     store.take_in(of, Batch(predictions, labels))
 
 
-def history(rows: int, kind: str = "binary", since: datetime = NOON, days: int = 40) -> list[Mapping[str, Any]]:
+def history(
+    rows: int, kind: str = "binary", since: datetime = NOON, days: int = 40
+) -> list[Mapping[str, Any]]:
     """Make labelled rows as a file has them, spread over days; the label depends on the distance."""
     rng = np.random.default_rng(0)
     target = TARGETS[kind]

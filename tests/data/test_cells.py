@@ -61,7 +61,7 @@ def test_a_cell_is_read_as_its_columns_kind_where_that_is_beyond_doubt(
 @pytest.mark.parametrize("raw", [[1], {"a": 1}, NOON])
 @pytest.mark.parametrize("column", [Column.number(), Column.category(), Column.flag()])
 def test_a_cell_that_is_no_single_value_is_refused_with_its_column(column: Column, raw: object) -> None:
-    with pytest.raises(RowRefused, match="^wind: expected one value, got "):
+    with pytest.raises(RowRefused, match=r"^wind: expected one value, got "):
         coerced("wind", column, raw)
 
 
@@ -84,5 +84,5 @@ def test_a_label_is_read_as_the_target_has_it(target: Target, raw: object, read:
 
 @pytest.mark.parametrize("raw", ["maybe", "", None, 2, float("nan"), [1], "inf"])
 def test_a_label_that_the_target_does_not_have_is_refused_with_its_name(raw: object) -> None:
-    with pytest.raises(RowRefused, match="^late: expected true or false, got "):
+    with pytest.raises(RowRefused, match=r"^late: expected true or false, got "):
         label_value(project(), raw)

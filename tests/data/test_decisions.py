@@ -36,7 +36,9 @@ def test_a_decision_is_read_as_it_was_made(store: Store) -> None:
 
 
 def test_a_score_that_is_no_number_is_still_none_when_it_is_read(store: Store) -> None:
-    save_decision(store, decision(challenger_scores={"a": math.nan, "b": 1.0}, champion_scores={"a": math.nan}), "k")
+    save_decision(
+        store, decision(challenger_scores={"a": math.nan, "b": 1.0}, champion_scores={"a": math.nan}), "k"
+    )
     (read,) = read_decisions(store, "made")
     assert math.isnan(read.challenger_scores["a"])
     assert read.challenger_scores["b"] == 1.0
@@ -64,7 +66,10 @@ def test_decisions_of_another_project_are_not_seen(store: Store) -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"promote": True, "version": 3, "reasons": ("better", "roc_auc 0.7")}, "version 3 promoted: better; roc"),
+        (
+            {"promote": True, "version": 3, "reasons": ("better", "roc_auc 0.7")},
+            "version 3 promoted: better; roc",
+        ),
         ({"version": 3, "objections": ("worse", "slow")}, "version 3 refused: worse; slow"),
         ({"objections": ("too few rows",)}, "the challenger refused: too few rows"),
         ({"rehearsal": True, "objections": ("its snapshot ends",)}, "rehearsal: its snapshot ends"),

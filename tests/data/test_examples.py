@@ -140,8 +140,17 @@ def test_a_class_comes_back_as_the_project_names_it(store: Store) -> None:
 
 
 def test_a_label_of_a_class_that_left_the_target_is_none(store: Store) -> None:
-    was, now = (project(target=Target.multiclass("way", c)) for c in (["road", "air", "sea"], ["road", "air"]))
-    take(store, was, prediction("a", output=()), label("a", "sea"), prediction("b", output=()), label("b", "air"))
+    was, now = (
+        project(target=Target.multiclass("way", c)) for c in (["road", "air", "sea"], ["road", "air"])
+    )
+    take(
+        store,
+        was,
+        prediction("a", output=()),
+        label("a", "sea"),
+        prediction("b", output=()),
+        label("b", "air"),
+    )
     assert labels(store, of=now) == {"b": "air"}
     assert len(query_examples(store, now, LATER).for_training()) == 1
 
@@ -165,7 +174,9 @@ def test_days_are_numbered_in_utc(store: Store) -> None:
 hours = st.integers(-30, 30).map(lambda h: NOON + h * HOUR)
 keys = st.sampled_from([("p0", None), ("p1", None), ("p2", None), (None, "r"), (None, "s"), ("nobody", None)])
 told_labels = st.lists(st.tuples(keys, st.booleans(), hours, hours), max_size=12)
-made_predictions = st.lists(st.tuples(hours, hours, st.sampled_from(["r", "s", None])), min_size=1, max_size=3)
+made_predictions = st.lists(
+    st.tuples(hours, hours, st.sampled_from(["r", "s", None])), min_size=1, max_size=3
+)
 
 
 def by_hand(predictions: Any, told: Any, as_of: Any) -> dict[str, tuple[bool, Any]]:
@@ -207,7 +218,14 @@ def kept(store: Store, predictions: Any, told: Any) -> Project:
                 for i, (at, known, reference) in enumerate(predictions)
             ],
             [
-                label(of, value, known, observed_at=observed, reference_id=reference, label_id=f"{number}-{i:03}")
+                label(
+                    of,
+                    value,
+                    known,
+                    observed_at=observed,
+                    reference_id=reference,
+                    label_id=f"{number}-{i:03}",
+                )
                 for i, ((of, reference), value, observed, known) in enumerate(told)
             ],
         ),

@@ -27,7 +27,9 @@ def test_nothing_is_validated_without_a_word() -> None:
 
 
 def test_each_row_that_fails_is_told_with_its_column_and_the_others_pass() -> None:
-    assert found({}, {"distance": 5001}, {"carrier": None}, {"origin": "LGA"}, {"holiday": None}, {"age": -1}) == [
+    assert found(
+        {}, {"distance": 5001}, {"carrier": None}, {"origin": "LGA"}, {"holiday": None}, {"age": -1}
+    ) == [
         None,
         "distance: expected a number between 0 and 5000, got 5001",
         "carrier: expected text, got nothing",
@@ -62,6 +64,7 @@ def test_a_suite_finds_what_each_column_objects_to() -> None:
         {"age": 1e30},
     ]
     expected = [
-        [f"{n}: {o}" for n, c in PROJECT.features.items() if (o := c.objection({**ROW, **v}.get(n)))] for v in values
+        [f"{n}: {o}" for n, c in PROJECT.features.items() if (o := c.objection({**ROW, **v}.get(n)))]
+        for v in values
     ]
     assert found(*values) == ["; ".join(told) or None for told in expected]

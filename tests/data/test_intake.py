@@ -34,7 +34,9 @@ cells = (
 any_rows = st.lists(
     st.builds(BadRow, st.text(), st.just("line 7: no row"))
     | st.fixed_dictionaries({}, optional=dict.fromkeys([*row(), "more"], cells))
-    | st.builds(lambda changed: row(**changed), st.dictionaries(st.sampled_from(list(row())), cells, max_size=1)),
+    | st.builds(
+        lambda changed: row(**changed), st.dictionaries(st.sampled_from(list(row())), cells, max_size=1)
+    ),
     max_size=8,
 )
 
@@ -54,7 +56,9 @@ def test_every_row_with_a_label_is_accepted_or_set_aside_with_its_reason(rows: A
 
 
 @given(rows=any_rows, refused=st.sets(st.integers(0, 7)))
-def test_what_the_expectations_refuse_is_set_aside_and_the_others_are_accepted(rows: Any, refused: Any) -> None:
+def test_what_the_expectations_refuse_is_set_aside_and_the_others_are_accepted(
+    rows: Any, refused: Any
+) -> None:
     records = take_rows(PROJECT, rows, IMPORT)
     refused_ids = {p.prediction_id for i, p in enumerate(records.predictions) if i in refused}
     batch = records.batch(dict.fromkeys(refused_ids, "wind: too strong"), IMPORT)
@@ -115,10 +119,16 @@ def test_a_row_without_a_label_is_a_prediction_alone() -> None:
     assert records.row_labels == []
 
 
-def test_a_row_without_the_time_of_its_label_was_observed_at_once() -> None:
+def test_a_label_without_its_time_is_refused_for_nobody_knows_when_it_was_known() -> None:
     given_row = row()
     del given_row["observed_at"]
-    assert take_rows(PROJECT, [given_row], IMPORT).row_labels[0].observed_at == NOON
+    (rejected,) = take_rows(PROJECT, [given_row], IMPORT).rejected
+    assert rejected.reason == "observed_at: expected a time, got nothing"
+
+
+def test_a_project_whose_labels_have_no_time_knows_them_at_once() -> None:
+    (told,) = take_rows(project(label_time=None), [row()], IMPORT).row_labels
+    assert (told.observed_at, told.known_at) == (NOON, NOON)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +174,7 @@ def test_the_projects_own_columns_for_reference_and_times_are_read() -> None:
 @pytest.mark.parametrize(
     ("columns", "kind"),
     [
-        ([*FEATURES, "predicted_at", "late"], "rows"),
+        ([*FEATURES, "predicted_at", "late", "observed_at"], "rows"),
         (["distance", "carrier", "holiday", "predicted_at"], "rows"),
         (["reference_id", "late"], "labels"),
         (["prediction_id", "label", "observed_at"], "labels"),
@@ -177,7 +187,8 @@ def test_a_file_tells_by_its_columns_what_it_holds(columns: list[str], kind: str
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        (["distance", "late"], "a.csv: lacks carrier, holiday, predicted_at; rows need every feature"),
+        (["distance", "late"], "a.csv: lacks carrier, holiday, observed_at, predicted_at; rows need every"),
+        ([*FEATURES, "predicted_at", "late"], "a.csv: lacks observed_at; rows need every feature"),
         (["late"], "a.csv: holds neither rows of made"),
         (["reference_id"], "a.csv: holds neither rows of made"),
         ([], "a.csv: holds neither rows of made"),

@@ -43,7 +43,10 @@ def test_there_is_no_champion_before_the_first_promotion(ledger: Ledger) -> None
 
 def test_an_entry_is_read_as_it_was_appended(ledger: Ledger) -> None:
     whole = promotion(
-        snapshot_id="s", training_until=NOON - DAY, snapshot_until=NOON - timedelta(microseconds=1), score=-0.52
+        snapshot_id="s",
+        training_until=NOON - DAY,
+        snapshot_until=NOON - timedelta(microseconds=1),
+        score=-0.52,
     )
     entry = ledger.append(whole, None)
     assert ledger.champion() == entry
@@ -67,14 +70,18 @@ def test_a_withdrawal_of_the_first_champion_leaves_none(ledger: Ledger) -> None:
 def test_a_promotion_over_a_champion_that_was_replaced_is_refused_and_leaves_nothing(ledger: Ledger) -> None:
     first = ledger.append(promotion(1), None)
     ledger.append(promotion(2), first)
-    with pytest.raises(ChampionChanged, match="made: another promotion became number 2 .* retrain against the new"):
+    with pytest.raises(
+        ChampionChanged, match=r"made: another promotion became number 2 .* retrain against the new"
+    ):
         ledger.append(promotion(3), first)
     with pytest.raises(ChampionChanged):
         ledger.append(promotion(3), None)
     assert [entry.version for entry in ledger.history()] == [1, 2]
 
 
-def test_of_several_that_judged_against_one_champion_exactly_one_is_promoted(url: str, ledger: Ledger) -> None:
+def test_of_several_that_judged_against_one_champion_exactly_one_is_promoted(
+    url: str, ledger: Ledger
+) -> None:
     first = ledger.append(promotion(1), None)
     together = threading.Barrier(6)
 

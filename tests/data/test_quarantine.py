@@ -26,10 +26,16 @@ def reject(store: Store, *reasons: str, of: str = "made") -> None:
     store.take_in(project(name=of), batch)
 
 
-def test_a_row_keeps_its_content_its_reason_and_where_it_came_from(store: Store, quarantine: Quarantine) -> None:
+def test_a_row_keeps_its_content_its_reason_and_where_it_came_from(
+    store: Store, quarantine: Quarantine
+) -> None:
     reject(store, "wind: too strong")
     (entry,) = quarantine.entries()
-    assert (entry.kind, entry.content, entry.reason) == ("row", '{"n": "wind: too strong"}', "wind: too strong")
+    assert (entry.kind, entry.content, entry.reason) == (
+        "row",
+        '{"n": "wind: too strong"}',
+        "wind: too strong",
+    )
     assert (entry.source, entry.known_at, entry.readmitted_at) == ("a.csv", NOON, None)
 
 

@@ -46,7 +46,9 @@ def test_times_are_kept_in_their_order(one: Any, other: Any) -> None:
 
 def test_a_record_is_the_same_after_a_journal() -> None:
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    prediction = Prediction("p", {"wind": 10**30, "carrier": "Ä", "holiday": None}, at, at, (0.25, 0.75), 3, "r")
+    prediction = Prediction(
+        "p", {"wind": 10**30, "carrier": "Ä", "holiday": None}, at, at, (0.25, 0.75), 3, "r"
+    )
     label = Label("l", "road", at, at, "http", reference_id="r")
     assert msgspec.json.decode(msgspec.json.encode(prediction), type=Prediction) == prediction
     assert msgspec.json.decode(msgspec.json.encode(label), type=Label) == label

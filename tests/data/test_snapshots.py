@@ -24,7 +24,11 @@ def examples(rows: int = 8, kind: str = "binary") -> Examples:
 
 def reordered(made: Examples, order: Any) -> Examples:
     return Examples(
-        made.features.iloc[order], made.facts.iloc[order], made.outputs[order], made.labels[order], made.labelled
+        made.features.iloc[order],
+        made.facts.iloc[order],
+        made.outputs[order],
+        made.labels[order],
+        made.labelled,
     )
 
 

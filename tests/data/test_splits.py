@@ -62,7 +62,9 @@ def test_a_long_history_is_judged_on_the_usual_holdout() -> None:
 
 
 def test_without_examples_history_is_asked_for() -> None:
-    with pytest.raises(SnapshotTooSmall, match=r"made: nothing is labelled, .* import history or lower min_rows"):
+    with pytest.raises(
+        SnapshotTooSmall, match=r"made: nothing is labelled, .* import history or lower min_rows"
+    ):
         split(window(rows=4).where(window(rows=4).labels > 7), SMALL, NOON, None)
 
 
@@ -71,5 +73,7 @@ def test_without_examples_history_is_asked_for() -> None:
 )
 def test_a_part_that_is_too_small_is_named_with_its_rows(since_days: float, part: str, rows: int) -> None:
     asked = project(min_rows=3, holdout=timedelta(days=since_days))
-    with pytest.raises(SnapshotTooSmall, match=f"the {part} part has {rows} labelled rows, and min_rows asks for 3"):
+    with pytest.raises(
+        SnapshotTooSmall, match=f"the {part} part has {rows} labelled rows, and min_rows asks for 3"
+    ):
         split(MONTH, asked, NOON, NOON - 60 * DAY)

@@ -86,7 +86,9 @@ def test_however_often_records_come_each_is_there_once(names: Any) -> None:
 def test_lines_of_a_journal_are_taken_in_once(store: Store, journal: Path) -> None:
     store.take_in(project(), Batch([prediction("p")]), move=OffsetMove(journal, 0, 100))
     with pytest.raises(AlreadyTaken, match=r"a\.journal: another drain took what follows byte 0"):
-        store.take_in(project(), Batch([prediction("q")], rejected=[REJECTED]), move=OffsetMove(journal, 0, 90))
+        store.take_in(
+            project(), Batch([prediction("q")], rejected=[REJECTED]), move=OffsetMove(journal, 0, 90)
+        )
     assert counts(store, project()) == (1, 0, 0)
     assert store.journal_positions("made") == {"a.journal": 100}
 
@@ -99,10 +101,14 @@ def test_lines_of_a_journal_are_taken_in_one_after_the_other(store: Store, journ
         store.take_in(project(), Batch(), move=OffsetMove(journal, 100, 200))
 
 
-def test_lines_of_a_journal_that_was_taken_and_deleted_are_not_taken_again(store: Store, journal: Path) -> None:
+def test_lines_of_a_journal_that_was_taken_and_deleted_are_not_taken_again(
+    store: Store, journal: Path
+) -> None:
     journal.unlink()
     with pytest.raises(AlreadyTaken, match=r"a\.journal: another drain took it to its end"):
-        store.take_in(project(), Batch([prediction("q")], rejected=[REJECTED]), move=OffsetMove(journal, 0, 90))
+        store.take_in(
+            project(), Batch([prediction("q")], rejected=[REJECTED]), move=OffsetMove(journal, 0, 90)
+        )
     assert counts(store, project()) == (0, 0, 0)
     assert store.journal_positions("made") == {}
 
@@ -224,13 +230,17 @@ def test_columns_of_nothing_at_all_come_back_with_their_types(store: Store, kind
 @pytest.mark.parametrize("kind", TARGETS)
 def test_an_empty_store_gives_no_examples(store: Store, kind: str) -> None:
     examples = query_examples(store, project(kind), LATER)
-    assert len(examples) == len(examples.features) == len(examples.labels) == len(examples.for_training()) == 0
+    assert (
+        len(examples) == len(examples.features) == len(examples.labels) == len(examples.for_training()) == 0
+    )
 
 
 def test_a_bulk_read_has_the_types_of_the_schema(store: Store) -> None:
     take(store, project(), *(prediction(f"{i}", reference_id=None) for i in range(3)))
     table = store.predictions(project())
-    schema = pa.schema([("prediction_id", pa.string()), ("reference_id", pa.string()), ("version", pa.int64())])
+    schema = pa.schema(
+        [("prediction_id", pa.string()), ("reference_id", pa.string()), ("version", pa.int64())]
+    )
     read = store.read_arrow(select(*(table.c[name] for name in schema.names)), schema)
     assert read.schema == schema
     assert read.num_rows == 3

@@ -20,7 +20,13 @@ def on_stack(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(settings, stack_project, NAME).items():
             patch.setenv(name, value)
+        # Not above: this module is imported before Prefect's environment is set.
+        from prefect.logging.handlers import APILogWorker
+        from prefect.settings import get_current_settings
+
+        assert get_current_settings().api.url == f"{settings.prefect_url}/api"
         yield settings
+        APILogWorker.drain_all(timeout=10)  # what the flows said goes to the server before that is gone
 
 
 @pytest.fixture

@@ -54,11 +54,10 @@ class Said:
 Keepfit = Callable[..., Said]
 
 
-@pytest.fixture
-def keepfit(tmp_path: Path) -> Keepfit:
-    """Run bin/keepfit on a home of one's own, with nothing up."""
+def keepfit_in(folder: Path) -> Keepfit:
+    """Run bin/keepfit in a folder, on a home of its own with nothing up."""
     ports = {f"KEEPFIT_{part}_PORT": str(free_port()) for part in ("SERVING", "PREFECT", "MLFLOW")}
-    home = {"KEEPFIT_HOME": str(tmp_path / "home")}
+    home = {"KEEPFIT_HOME": str(folder / "home")}
 
     def run(*arguments: str, **environment: str) -> Said:
         done = subprocess.run(
@@ -68,7 +67,7 @@ def keepfit(tmp_path: Path) -> Keepfit:
             text=True,
             timeout=120,
             check=False,
-            cwd=tmp_path,
+            cwd=folder,
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
@@ -76,15 +75,33 @@ def keepfit(tmp_path: Path) -> Keepfit:
 
 
 @pytest.fixture
+def keepfit(tmp_path: Path) -> Keepfit:
+    return keepfit_in(tmp_path)
+
+
+@pytest.fixture
 def parcels(tmp_path: Path) -> str:
     return write_project(tmp_path, "parcels", "multiclass")
 
 
-@pytest.fixture
-def history(tmp_path: Path) -> str:
-    path = tmp_path / "history.csv"
-    made("multiclass", START, MOVED).to_csv(path, index=False)
-    return str(path)
+@dataclass(frozen=True)
+class Imported:
+    """A history with one row that lacks its place, imported once."""
+
+    arguments: tuple[str, ...]
+    keepfit: Keepfit
+    said: Said
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
+    folder = tmp_path_factory.mktemp("imported")
+    rows = made("multiclass", START, MOVED)
+    rows.loc[7, "place"] = None
+    rows.to_csv(folder / "history.csv", index=False)
+    arguments = ("import", "-p", write_project(folder, "parcels", "multiclass"), "history.csv", "--json")
+    keepfit = keepfit_in(folder)
+    return Imported(arguments, keepfit, keepfit(*arguments))
 
 
 @pytest.fixture
@@ -157,8 +174,8 @@ def test_up_refuses_a_taken_port_before_it_starts_anything(
 
 
 def test_up_refuses_a_project_that_cannot_work(keepfit: Keepfit, parcels: str) -> None:
-    headless = Path(parcels).read_text().replace("getattr(linear_model, LEARNER)()", '"passthrough"')
-    Path(parcels).write_text(headless)
+    fitted = "make_pipeline(encoded, getattr(linear_model, LEARNER)())"
+    Path(parcels).write_text(Path(parcels).read_text().replace(fitted, "encoded"))
     assert "without fit and predict" in keepfit("up", "-p", parcels).refusal
 
 
@@ -179,21 +196,13 @@ def test_check_of_a_project_that_cannot_be_served_names_the_cure(keepfit: Keepfi
     assert "Traceback" not in said.err
 
 
-def test_import_counts_what_it_took_and_what_it_set_aside(
-    keepfit: Keepfit, parcels: str, history: str
-) -> None:
-    text = Path(history).read_text().replace(",north,", ",,", 1)
-    Path(history).write_text(text)
-    said = keepfit("import", "-p", parcels, history, "--json")
+def test_import_counts_what_it_took_and_what_it_set_aside(imported: Imported) -> None:
     rows = 30 * PER_DAY
-    assert said.json == {"rows": rows - 1, "labels": rows - 1, "quarantined": 1}
+    assert imported.said.json == {"rows": rows - 1, "labels": rows - 1, "quarantined": 1}
 
 
-def test_importing_the_same_file_twice_says_so_and_takes_nothing(
-    keepfit: Keepfit, parcels: str, history: str
-) -> None:
-    assert keepfit("import", "-p", parcels, history).code == 0
-    assert "was taken in before" in keepfit("import", "-p", parcels, history).refusal
+def test_importing_the_same_file_twice_says_so_and_takes_nothing(imported: Imported) -> None:
+    assert "was taken in before" in imported.keepfit(*imported.arguments).refusal
 
 
 def test_status_of_a_project_that_never_ran_is_json(keepfit: Keepfit, parcels: str) -> None:

@@ -1,8 +1,9 @@
 import fcntl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -52,17 +53,28 @@ def entries(world: World) -> list[tuple[str, int | None, int | None]]:
     return [(entry.kind, entry.version, entry.workers) for entry in world.loop.ledger.history()]
 
 
-def start_retrain(world: World) -> subprocess.Popen[bytes]:
-    """Begin the first retrain in a process of its own, as a person does."""
-    command = [f"{ROOT}/bin/keepfit", "retrain", "-p", world.place, "--as-of", MOVED.isoformat()]
-    with (world.folder / "retrain.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
+@contextmanager
+def another_process(world: World) -> Iterator[Callable[[], None]]:
+    """Begin the first retrain in a process of its own; the yielded call kills it, which must be in time."""
+    code = (
+        "import sys, datetime; from flows.retrain import retrain; "
+        "retrain(sys.argv[1], 'killed', datetime.datetime.fromisoformat(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, world.place, MOVED.isoformat()]
+    with (
+        (world.folder / "retrain.log").open("ab") as log,
+        subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process,
+    ):
+        try:
 
+            def kill() -> None:
+                assert process.poll() is None, "it ended by itself"
+                process.kill()
+                process.wait()
 
-def kill(process: subprocess.Popen[bytes]) -> None:
-    assert process.poll() is None, "it ended by itself"
-    process.kill()
-    process.wait()
+            yield kill
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -75,31 +87,26 @@ def closed_door(world: World) -> Iterator[None]:
 
 
 def kill_while_it_learns(world: World) -> None:
-    with world.held() as begun:
-        process = start_retrain(world)
+    with world.held() as begun, another_process(world) as kill:
         begun()
-        kill(process)
+        kill()
 
 
 def kill_before_the_ledger(world: World) -> None:
-    with world.held() as begun:
-        process = start_retrain(world)
-        begun()
-        writing = world.loop.store.transaction()
-        writing.__enter__()
-    try:
+    with ExitStack() as writing, another_process(world) as kill:
+        with world.held() as begun:
+            begun()
+            # From here on nobody else can write to the store.
+            writing.enter_context(world.loop.store.transaction())
         eventually(lambda: list(world.loop.releases.glob(f"[!.]*/{MODEL}")))
-        kill(process)
-    finally:
-        writing.__exit__(None, None, None)
+        kill()
     assert entries(world) == []
 
 
 def kill_before_the_pointer(world: World) -> None:
-    with closed_door(world):
-        process = start_retrain(world)
+    with closed_door(world), another_process(world) as kill:
         eventually(lambda: entries(world))
-        kill(process)
+        kill()
     assert read_pointer(world.loop.releases) is None
 
 
@@ -204,7 +211,8 @@ def test_an_alias_that_a_person_moved_becomes_an_entry_by_hand(second: World) ->
 
 def test_an_alias_moved_to_a_version_without_a_bundle_is_moved_back(second: World) -> None:
     registry = MlflowClient(second.settings.mlflow_url)
-    empty = registry.create_model_version(second.name, "mlflow-artifacts:/nowhere").version
+    run = registry.create_run(registry.get_experiment_by_name(second.name).experiment_id).info
+    empty = registry.create_model_version(second.name, str(run.artifact_uri), run.run_id).version
     registry.set_registered_model_alias(second.name, "champion", str(empty))
     before = entries(second)
     (said,) = feedback(second.place, LATER).said

@@ -130,7 +130,9 @@ def test_a_package_that_is_not_installed_is_named(folder: Path) -> None:
 
 def test_a_slip_in_python_is_told_with_its_line(folder: Path) -> None:
     write(folder / "churn.py", "a = 1\nb = = 2\n")
-    assert refusal("churn.py", ProjectError).startswith("churn.py: importing it failed at line 2: SyntaxError:")
+    assert refusal("churn.py", ProjectError).startswith(
+        "churn.py: importing it failed at line 2: SyntaxError:"
+    )
 
 
 def test_what_the_file_raises_is_told_with_its_line(folder: Path) -> None:

@@ -67,9 +67,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert Settings.from_env().workers == Settings().workers
 
 
-def test_a_home_is_found_from_any_working_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_home_is_found_from_any_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEEPFIT_HOME", "state")
     assert Settings.from_env().home == tmp_path / "state"

@@ -14,11 +14,18 @@ from keepfit.spec import LARGEST, Value
 from tests.making import FEATURES, project
 
 anything = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([10**400, -(10**400)])
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([10**400, -(10**400)])
 )
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39, -1e39, 10**400, pytest.param(10**5000, id="10**5000")])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, 1e39, -1e39, 10**400, pytest.param(10**5000, id="10**5000")]
+)
 def test_a_number_that_float32_cannot_hold_is_refused_as_not_finite(value: Value) -> None:
     objection = Column.number().objection(value)
     assert objection is not None
@@ -143,13 +150,22 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"features": {"": Column.flag()}}, "features: '' is no name for a column"),
     ({"features": {"a\nb": Column.flag()}}, r"features: 'a\nb' is no name for a column"),
     ({"features": {"a": Column.number(between=(5, 1))}}, "features.a: between=(5, 1) holds no number"),
-    ({"features": {"a": Column.number(between=(math.nan, 1))}}, "features.a: between=(nan, 1) holds no number"),
+    (
+        {"features": {"a": Column.number(between=(math.nan, 1))}},
+        "features.a: between=(nan, 1) holds no number",
+    ),
     ({"features": {"a": Column.category(among=[])}}, "features.a: among= must name each category once"),
-    ({"features": {"a": Column.category(among=["x", "x"])}}, "features.a: among= must name each category once"),
+    (
+        {"features": {"a": Column.category(among=["x", "x"])}},
+        "features.a: among= must name each category once",
+    ),
     ({"features": {"predicted_at": Column.flag()}}, "features.predicted_at: this column is already a time"),
     ({"features": {"observed_at": Column.flag()}}, "features.observed_at: this column is already a time"),
     ({"features": {"reference_id": Column.flag()}}, "features.reference_id: this column is already a time"),
-    ({"features": {"late": Column.flag()}}, "features.late: this column is already a time, the reference or the"),
+    (
+        {"features": {"late": Column.flag()}},
+        "features.late: this column is already a time, the reference or the",
+    ),
     ({"target": Target.binary("predicted_at")}, "target: the column 'predicted_at' is already a time"),
     ({"target": Target.multiclass("way", ["road"])}, "target: name at least two classes, each once"),
     ({"target": Target.multiclass("way", ["a", "b", "a"])}, "target: name at least two classes, each once"),
@@ -157,7 +173,10 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"target": Target.multiclass("way", [False, True])}, "target: classes must be all text or all whole"),
     ({"metrics": []}, "metrics: name at least one"),
     ({"metrics": [zero, zero], "gates": [Gate("zero", at_least=0)]}, "each needs a name of its own"),
-    ({"metrics": [lambda y, a: 0.0]}, "metrics: ['<lambda>']: each needs a name of its own; write it as a def"),  # noqa: ARG005
+    (
+        {"metrics": [lambda y, answer: 0.0 * len(y) * len(answer)]},
+        "metrics: ['<lambda>']: each needs a name of its own; write it as a def",
+    ),
     ({"gates": []}, "gates: a project without a Gate would promote anything; promise at least one"),
     ({"gates": [Gate("roc_auc", at_least=0.6)]}, "gates: 'roc_auc' is not among metrics ['neg_log_loss']"),
     ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus' is not in the IANA time zone database"),

@@ -79,7 +79,10 @@ def test_two_builds_that_share_a_step_are_refused() -> None:
 
     always = HistGradientBoostingClassifier(max_iter=2)
     failed = objection(project(build=lambda: pipeline(always)))
-    assert failed.objection == "two builds share one HistGradientBoostingClassifier; build every step anew at every call"
+    assert (
+        failed.objection
+        == "two builds share one HistGradientBoostingClassifier; build every step anew at every call"
+    )
 
 
 def test_what_is_no_estimator_is_refused() -> None:
@@ -89,7 +92,9 @@ def test_what_is_no_estimator_is_refused() -> None:
 
 # Skl2onnx converts native categories of trees without an error, and the model is wrong on most rows.
 @pytest.mark.parametrize("kind", ["binary", "regression"])
-@pytest.mark.parametrize("leaf", [5, 300], ids=["that it splits on", "that made rows give no reason to split on"])
+@pytest.mark.parametrize(
+    "leaf", [5, 300], ids=["that it splits on", "that made rows give no reason to split on"]
+)
 def test_native_categories_of_trees_by_index_are_refused_with_the_cure(kind: str, leaf: int) -> None:
     columns = {**FEATURES, **{f"n{i}": Column.number() for i in range(9)}}
     build = partial(estimator, kind, categorical_features=[0], min_samples_leaf=leaf)
@@ -123,7 +128,9 @@ def test_native_categories_of_trees_by_type_are_refused() -> None:
 
     def build() -> Any:
         typed = FunctionTransformer(lambda frame: frame.astype({"carrier": "category"}))
-        return make_pipeline(typed, HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype"))
+        return make_pipeline(
+            typed, HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype")
+        )
 
     assert "splits on categories" in (objection(project(build=build)).objection or "")
 
@@ -133,7 +140,9 @@ def test_an_encoder_that_dies_on_a_new_category_is_refused_with_the_cure() -> No
     from sklearn.preprocessing import OneHotEncoder
 
     def build() -> Any:
-        return pipeline(HistGradientBoostingClassifier(max_iter=2), encoder=OneHotEncoder(sparse_output=False))
+        return pipeline(
+            HistGradientBoostingClassifier(max_iter=2), encoder=OneHotEncoder(sparse_output=False)
+        )
 
     failed = objection(project(build=build))
     assert failed.name == "an unknown category is answered"
@@ -145,7 +154,9 @@ def test_an_encoder_that_dies_on_a_new_category_does_for_a_closed_set() -> None:
     from sklearn.preprocessing import OneHotEncoder
 
     def build() -> Any:
-        return pipeline(HistGradientBoostingClassifier(max_iter=2), encoder=OneHotEncoder(sparse_output=False))
+        return pipeline(
+            HistGradientBoostingClassifier(max_iter=2), encoder=OneHotEncoder(sparse_output=False)
+        )
 
     closed = {**FEATURES, "carrier": Column.category(among=["AA", "UA"])}
     assert check_project(project(features=closed, build=build))[-1] == Trial(TRIALS[-1])
@@ -162,7 +173,11 @@ def test_a_model_that_dies_on_a_missing_optional_value_is_refused() -> None:
 def test_a_classifier_without_probabilities_is_refused_with_the_cure() -> None:
     from sklearn.svm import LinearSVC
 
-    failed = objection(project(features={n: c for n, c in FEATURES.items() if n != "wind"}, build=lambda: pipeline(LinearSVC())))
+    failed = objection(
+        project(
+            features={n: c for n, c in FEATURES.items() if n != "wind"}, build=lambda: pipeline(LinearSVC())
+        )
+    )
     assert failed.name == "it answers"
     assert "has no predict_proba; wrap it in CalibratedClassifierCV" in (failed.objection or "")
 
@@ -255,7 +270,9 @@ def test_an_export_of_ones_own_is_taken_where_it_agrees() -> None:
 
 
 def test_a_project_that_does_not_work_is_refused_before_anything_starts() -> None:
-    with pytest.raises(ProjectRefused, match="^project 'made': its metrics score: .* did you mean 'roc_auc'"):
+    with pytest.raises(
+        ProjectRefused, match=r"^project 'made': its metrics score: .* did you mean 'roc_auc'"
+    ):
         require_working(project(metrics=["roc_auk"], gates=[Gate("roc_auk", at_least=0)]))
 
 

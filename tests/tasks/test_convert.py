@@ -19,7 +19,9 @@ from tests.making import TARGETS, estimator, project
 LINEAGE = some_manifest(b"no model", version=1).lineage
 
 
-def described(of: Project, examples: Examples, converted: Converted | None = None) -> tuple[Any, Manifest, bytes]:
+def described(
+    of: Project, examples: Examples, converted: Converted | None = None
+) -> tuple[Any, Manifest, bytes]:
     fitted = train(of, examples)
     converted = converted or convert(of, fitted, examples.features)
     return fitted, make_manifest(of, converted, examples.features, LINEAGE, version=3), converted.model
@@ -93,7 +95,9 @@ def test_golden_rows_hold_no_row_that_was_ever_seen_together() -> None:
 
 def test_golden_rows_may_be_served() -> None:
     for row in golden_rows(made_examples(project(), 400, seed=0).features, seed=0):
-        assert {name: project().features[name].objection(cell) for name, cell in row.items()} == dict.fromkeys(row)
+        assert {
+            name: project().features[name].objection(cell) for name, cell in row.items()
+        } == dict.fromkeys(row)
 
 
 def test_the_same_model_is_the_same_bytes() -> None:

@@ -11,7 +11,9 @@ from tasks.decide import decide
 from tasks.evaluate import Evaluation, Parity
 from tests.making import project
 
-PROJECT = project(metrics=["neg_log_loss", "roc_auc"], gates=[Gate("roc_auc", at_least=0.6, no_worse_by=0.02)])
+PROJECT = project(
+    metrics=["neg_log_loss", "roc_auc"], gates=[Gate("roc_auc", at_least=0.6, no_worse_by=0.02)]
+)
 NAN = math.nan
 
 
@@ -107,7 +109,9 @@ scores = st.floats(-1, 1) | st.just(NAN)
 
 
 @given(auc=scores, beside=scores, low=scores, width=st.floats(0, 1), share=st.floats(0, 1) | st.just(NAN))
-def test_what_goes_live_has_kept_every_promise(auc: Any, beside: Any, low: Any, width: Any, share: Any) -> None:
+def test_what_goes_live_has_kept_every_promise(
+    auc: Any, beside: Any, low: Any, width: Any, share: Any
+) -> None:
     verdict = decide(
         PROJECT,
         evaluation(

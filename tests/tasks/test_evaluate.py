@@ -61,7 +61,9 @@ def test_a_bundle_that_is_not_its_estimator_is_seen(tmp_path: Path) -> None:
     assert found.parity.largest > 1
 
 
-def test_a_champion_is_judged_though_its_features_left_the_project_or_changed_their_kind(tmp_path: Path) -> None:
+def test_a_champion_is_judged_though_its_features_left_the_project_or_changed_their_kind(
+    tmp_path: Path,
+) -> None:
     made = holdout()
     # The bundle knows the wind as a number, the carrier as text, and a season.
     made.features["wind"] = np.array(["strong"] * len(made), dtype=object)

@@ -33,7 +33,9 @@ def test_a_binary_answer_is_the_probability_of_yes() -> None:
 def test_a_class_without_an_example_is_named() -> None:
     examples = made_examples(project("multiclass"), 100, seed=0)
     known = examples.where(np.array([label != "rail" for label in examples.labels]))
-    with pytest.raises(SnapshotTooSmall, match="examples to learn from is labelled 'rail'; wait for such labels"):
+    with pytest.raises(
+        SnapshotTooSmall, match="examples to learn from is labelled 'rail'; wait for such labels"
+    ):
         train(project("multiclass"), known)
 
 
