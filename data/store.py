@@ -103,17 +103,13 @@ class Store:
     @contextmanager
     def transaction(self) -> Generator[Connection]:
         """Do all or nothing; raise ServiceUnavailable when the database does not answer."""
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except OperationalError as fault:
-            msg = f"the store at {self.engine.url!r} does not answer: {fault.orig}; try again when it does"
-            raise ServiceUnavailable(msg) from fault
+        with self._answering(), self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """Read one consistent state, without waiting for who writes."""
-        with self.engine.connect().execution_options(reading=True) as connection:
+        with self._answering(), self.engine.connect().execution_options(reading=True) as connection:
             yield connection
 
     def take_in(
@@ -205,6 +201,14 @@ class Store:
                 for rows in connection.execute(query).partitions(_ROWS_AT_ONCE)
             ]
         return pa.Table.from_batches(batches, schema=schema)
+
+    @contextmanager
+    def _answering(self) -> Generator[None]:
+        try:
+            yield
+        except OperationalError as fault:
+            msg = f"the store at {self.engine.url!r} does not answer: {fault.orig}; try again when it does"
+            raise ServiceUnavailable(msg) from fault
 
     def _project_number(self, connection: Connection, name: str) -> int:
         query = select(tables.projects.c.number).where(tables.projects.c.name == name)

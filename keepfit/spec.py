@@ -63,11 +63,11 @@ class Column:
             return None if value in (0, 1) and not isinstance(value, str) else self._got(value)
         if not isinstance(value, str):
             return self._got(value)
+        if value == "":  # how a missing category reaches a model
+            return None if self.optional else "expected text, got nothing"
         if self.among is not None and value not in self.among:
             return f"expected one of {', '.join(map(repr, self.among))}, got {_shown(value)}"
-        if value == "" and not self.optional:
-            return "expected text, got nothing"
-        return None if is_storable(value) else f"expected text that can be stored, got {_shown(value)}"
+        return None if is_storable(value) else f"{UNSTORABLE}, got {_shown(value)}"
 
     def _number_objection(self, value: Value) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -84,6 +84,9 @@ class Column:
 
     def _got(self, value: Value) -> str:
         return f"expected {self._expected()}, got {_shown(value)}"
+
+
+UNSTORABLE = "expected text without NUL or half characters"
 
 
 def is_storable(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from keepfit.spec import LARGEST, Column, Target, Value
+from keepfit.spec import LARGEST, UNSTORABLE, Column, Target, Value, is_storable
 from serving.refusal import Refused, explained, invalid, key
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class Schema:
         taken: dict[str, Value] = {}
         for name, column in self._columns.items():
             value = given.get(name)
-            if objection := column.objection(value) or _unkept(value):
+            if objection := column.objection(value):
                 raise invalid(f"$.rows[{row}].features{key(name)}", objection)
             taken[name] = kept(value)
         if given.keys() - self._columns.keys():
@@ -201,8 +201,7 @@ def _label_objection(label: Value) -> str | None:
 
 
 def _unkept(value: Value) -> str | None:
-    # PostgreSQL cannot keep it, and a model never learned from it.
-    return "expected text without NUL characters" if isinstance(value, str) and "\0" in value else None
+    return UNSTORABLE if isinstance(value, str) and not is_storable(value) else None
 
 
 def _check_id(value: str | None, path: str) -> None:
