@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -123,8 +123,9 @@ def test_the_registry_has_the_champion_with_its_lineage(turned: Turned) -> None:
         assert digest == entry.digest
 
 
-def test_a_retrain_about_the_past_of_the_champion_is_a_rehearsal(turned: Turned) -> None:
-    decision = retrain(turned.world.place, "an audit", LATER - timedelta(days=1))
+@pytest.mark.parametrize("as_of", [LATER - timedelta(days=1), MOVED])
+def test_a_retrain_about_the_past_of_the_champion_is_a_rehearsal(turned: Turned, as_of: datetime) -> None:
+    decision = retrain(turned.world.place, "an audit", as_of)
     assert decision.rehearsal
     assert not decision.promote
     assert turned.world.versions() == [2, 2]
