@@ -49,6 +49,8 @@ class Decision:
             return f"rehearsal: {'; '.join(self.objections)}"
         if self.promote:
             return f"version {self.version} promoted: {'; '.join(self.reasons)}"
+        if self.version is not None and self.version == self.champion:
+            return f"nothing to do: {'; '.join(self.objections)}"
         challenger = "the challenger" if self.version is None else f"version {self.version}"
         return f"{challenger} refused: {'; '.join(self.objections)}"
 

@@ -128,7 +128,7 @@ def _decided(turn: Turn) -> Decision:
     if turn.champion is not None and turn.rehearsal:
         judged = f"its snapshot ends before that of version {turn.champion.version}"
         return replace(decision, rehearsal=True, objections=(judged, *challenge.verdict.objections))
-    tags = {"decision": "promoted" if challenge.verdict.promote else "refused"}
+    tags = {"verdict": "passed" if challenge.verdict.promote else "refused"}
     tags["reasons"] = "; ".join(challenge.verdict.objections or challenge.verdict.reasons)
     bundle = step(register)(turn.loop, challenge.candidate, turn.key, tags)
     decision = replace(decision, version=bundle.manifest.version)
