@@ -138,7 +138,7 @@ def test_a_project_whose_labels_have_no_time_knows_them_at_once() -> None:
         ({"distance": 1e39}, "distance: expected a finite number, got 1e+39"),
         ({"holiday": 2}, "holiday: expected true or false, got 2"),
         ({"carrier": 1.5}, "carrier: expected text, got 1.5"),
-        ({"carrier": "a\x00"}, "carrier: expected text that can be stored"),
+        ({"carrier": "a\x00"}, "carrier: expected text without NUL or half characters"),
         ({"predicted_at": None}, "predicted_at: expected a time, got nothing"),
         ({"predicted_at": "2026-03-01T12:00"}, "predicted_at: the time 2026-03-01 12:00:00 has no offset"),
         ({"observed_at": "soon"}, "observed_at: expected a time such as"),
