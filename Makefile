@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-# uv of this machine, or one of our own in .uv/ (it also finds or fetches Python 3.11).
+# uv of this machine, or one of our own in .uv/ (it finds a Python 3.11 or 3.12, or fetches one).
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 export UV_FROZEN := 1
@@ -22,7 +22,7 @@ setup: .venv/.synced ## Install everything that the project needs into .venv
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 
-.venv/.synced: pyproject.toml uv.lock .python-version | $(filter .uv/bin/uv,$(UV))
+.venv/.synced: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	$(UV) sync --frozen
 	@touch $@
 
