@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +52,8 @@ def up(where: str, *, as_json: bool) -> None:
     with interrupted_by_signals(), Stack(settings, place, project.name, say=_say) as stack:
         told = [dataclasses.asdict(address) for address in stack.addresses()]
         print_out(told if as_json else _table(stack))
-        stack.supervise()
+        with suppress(KeyboardInterrupt):  # how it is meant to end
+            stack.supervise()
 
 
 def down() -> Answer:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,7 +68,8 @@ def run(*, stay: bool, as_json: bool) -> None:
             _finish(settings, tally, senders, stack, as_json=as_json)
             if stay:
                 say("\nThe loop stays up; Ctrl-C ends it.")
-                stack.supervise()
+                with suppress(KeyboardInterrupt):  # how it is meant to end
+                    stack.supervise()
 
 
 @dataclass(frozen=True)
