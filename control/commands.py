@@ -49,6 +49,7 @@ def up(where: str, *, as_json: bool) -> None:
     settings = Settings.from_env()
     with stepping("checking the project"):
         require_working(project)
+    settings.landing(project.name).mkdir(parents=True, exist_ok=True)
     with interrupted_by_signals(), Stack(settings, place, project.name, say=_say) as stack:
         told = [dataclasses.asdict(address) for address in stack.addresses()]
         print_out(told if as_json else _table(stack))
@@ -68,17 +69,20 @@ def status(where: str) -> Answer:
     loop = open_loop(absolute(where), settings)
     champion = loop.ledger.champion()
     stack = running(settings)
+    if stack is not None and stack.name != loop.name:
+        stack = None  # what is up here serves another project
     workers = read_statuses(loop.journal, now())
     decisions = read_decisions(loop.store, loop.name, limit=3)
     waiting = loop.quarantine.count()
-    lines = [f"{loop.name}: {'up' if stack else 'not up: bin/keepfit up'}"]
+    state = f"not up: bin/keepfit up -p {where}" if stack is None else "up" if stack.ready else "starting"
+    lines = [f"{loop.name}: {state}"]
     lines.append(f"champion: {_champion_line(loop)}")
     lines += [
         f"worker {w.pid}: version {w.version}, generation {w.generation}{_because(w.error)}" for w in workers
     ]
     lines += [f"decided {decision.as_of:%F %R}: {decision.sentence}" for decision in decisions]
     lines.append(f"quarantine: {waiting} waiting")
-    lines += [f"  {count} x {reason}" for reason, count in loop.quarantine.reasons()]
+    lines += _reasons(loop)
     lines += [f"{address.name}: {address.url}" for address in (stack.addresses if stack else ())]
     told = {
         "project": loop.name,
@@ -120,7 +124,7 @@ def import_history(where: str, file: Path) -> Answer:
         f"{taken.quarantined} set aside"
     ]
     if taken.quarantined:
-        lines += [f"  {count} x {reason}" for reason, count in loop.quarantine.reasons()]
+        lines += _reasons(loop)
     told = {"rows": taken.predictions, "labels": taken.labels, "quarantined": taken.quarantined}
     return Answer(lines, told)
 
@@ -199,9 +203,20 @@ def _with_stack(where: str) -> tuple[str, Settings, str]:
     if (present := running(settings)) is not None and present.name != project.name:
         msg = f"{settings.home} is up for {present.name}, not {project.name}; end that with bin/keepfit down"
         raise StackError(msg)
+    if present is not None and not present.ready:
+        msg = f"{project.name} is still starting; try again when bin/keepfit up has printed its addresses"
+        raise StackError(msg)
     require_prefect(settings)
     use_stack(settings, place, project.name)
     return place, settings, project.name
+
+
+def _reasons(loop: Loop) -> list[str]:
+    """Say why rows wait in quarantine: the commonest reasons, and how many more rows have others."""
+    told = loop.quarantine.reasons()
+    lines = [f"  {count} x {reason}" for reason, count in told]
+    others = loop.quarantine.count() - sum(count for _, count in told)
+    return [*lines, f"  {others} for other reasons"] if others else lines
 
 
 def _say(line: str) -> None:

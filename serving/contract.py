@@ -140,14 +140,15 @@ class Schema:
 
     def features(self, given: Mapping[str, Value], row: int) -> dict[str, Value]:
         """Take the features of row number `row`, in the model's order; raise Refused otherwise."""
+        if given.keys() - self._columns.keys():
+            # Before what is missing: a misspelt name is both.
+            self._refuse_unknown(given, row)
         taken: dict[str, Value] = {}
         for name, column in self._columns.items():
             value = given.get(name)
             if objection := column.objection(value):
                 raise invalid(f"$.rows[{row}].features{key(name)}", objection)
             taken[name] = kept(value)
-        if given.keys() - self._columns.keys():
-            self._refuse_unknown(given, row)
         return taken
 
     def _refuse_unknown(self, given: Mapping[str, Value], row: int) -> None:

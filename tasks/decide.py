@@ -28,6 +28,7 @@ def decide(project: Project, evaluation: Evaluation) -> Verdict:
     """
     objections = [
         *_parity_objections(evaluation.parity),
+        *([evaluation.unanswered] if evaluation.unanswered is not None else []),
         *_gate_objections(project.gates, evaluation),
         *_gain_objections(project.primary, evaluation),
     ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from data.bundles import Bundle
 from data.examples import Examples, Numbers
+from keepfit.errors import BundleUnusable
 from keepfit.gates import Scores
 from keepfit.spec import Project
 from monitoring.comparison import Gain, compare
@@ -16,6 +17,8 @@ from serving.predictor import Predictor
 from tasks.train import Estimator, answer
 
 _PARITY_TOLERANCE = 1e-4
+_PROBED = 5
+_UNSEEN = "a category that nobody has seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Evaluation:
     gain: Gain | None
     parity: Parity
     rows: int
+    unanswered: str | None = None
+    """What callers may send and the challenger cannot answer."""
 
 
 def evaluate(
@@ -61,7 +66,32 @@ def evaluate(
         gain=gain,
         parity=parity(project, ours, answer(project, estimator, holdout.features), holdout.labels),
         rows=len(holdout),
+        unanswered=unanswered(project, challenger, holdout),
     )
+
+
+def unanswered(project: Project, bundle: Bundle, holdout: Examples) -> str | None:
+    """Ask about a new category in each open column and a gap in each optional one; say which is not answered.
+
+    Only real rows tell: an encoder that dies on what it has not seen scores well on a holdout without it.
+    """
+    predictor, columns = Predictor(bundle), holdout.where(np.arange(len(holdout)) < _PROBED).columns()
+    for name, column in project.features.items():
+        missing = "" if column.kind == "category" else np.nan
+        asked = {"a missing value": missing} if column.optional else {}
+        if column.kind == "category" and column.among is None:
+            asked["a category that it has not seen"] = _UNSEEN
+        for what, value in asked.items():
+            cells = np.full(
+                len(columns[name]), value, dtype=object if column.kind == "category" else np.float32
+            )
+            try:
+                answered = bool(np.isfinite(predictor.predict_columns({**columns, name: cells})).all())
+            except BundleUnusable:
+                answered = False
+            if not answered:
+                return f"it cannot answer {what} in {name!r}, which callers may send; see bin/keepfit check"
+    return None
 
 
 def parity(project: Project, bundle: Numbers, estimator: Numbers, labels: np.ndarray[Any, Any]) -> Parity:

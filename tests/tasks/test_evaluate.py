@@ -3,12 +3,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from data.bundles import Bundle, open_bundle
 from data.examples import Examples
 from keepfit import Column
-from tasks.evaluate import evaluate, parity
+from tasks.check import made_examples
+from tasks.convert import convert, make_manifest
+from tasks.evaluate import evaluate, parity, unanswered
+from tasks.train import train
 from tests.builders import bundle
+from tests.builders import manifest as some_manifest
 from tests.making import FEATURES, project
 from tests.monitoring.windows_of import window
 
@@ -101,3 +109,23 @@ def test_an_answer_that_is_no_number_agrees_with_nothing(side: str) -> None:
     given = {"served": np.zeros((2, 1)), "trained": np.zeros((2, 1))}
     given[side][0, 0] = np.nan
     assert parity(project(), given["served"], given["trained"], np.zeros(2)).share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("unknown", "told"), [("error", "a category that it has not seen in 'carrier'"), ("ignore", None)]
+)
+def test_a_model_that_cannot_answer_a_new_category_is_told(unknown: str, told: str | None) -> None:
+    def build() -> Any:
+        encoder = OneHotEncoder(handle_unknown=unknown, sparse_output=False)
+        return make_pipeline(
+            make_column_transformer((encoder, ["carrier"]), remainder="passthrough"),
+            HistGradientBoostingClassifier(max_iter=5),
+        )
+
+    asked = project(features={name: FEATURES[name] for name in ("distance", "carrier")}, build=build)
+    examples = made_examples(asked, 300, 0)
+    converted = convert(asked, train(asked, examples), examples.features)
+    lineage = some_manifest(b"no model", version=1).lineage
+    told_of = make_manifest(asked, converted, examples.features, lineage, 1)
+    found = unanswered(asked, Bundle("unpublished", told_of, converted.model), examples)
+    assert found is None if told is None else told in (found or "")
