@@ -99,7 +99,7 @@ def move_pointer(releases: Path, pointer: Pointer) -> bool:
     while it was paused finds the door closed.
     """
     releases.mkdir(parents=True, exist_ok=True)
-    with _locked(releases):
+    with locked(releases / ".lock"):
         try:
             present = read_pointer(releases)
         except StateError:
@@ -164,8 +164,10 @@ def _status_files(journal: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(releases: Path) -> Generator[None]:
-    descriptor = os.open(releases / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def locked(path: Path) -> Generator[None]:
+    """Wait for a lock file and hold it: of several processes on this machine one goes on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -11,7 +11,7 @@ import msgspec
 import pandas as pd
 
 from data.bundles import Bundle, Lineage, copy_bundle, open_bundle, sha256, write_bundle
-from data.releases import publish, released
+from data.releases import locked, publish, released
 from keepfit.errors import BundleDamaged, VersionNotFound
 from keepfit.gates import Scores
 from keepfit.settings import ROOT, code_commit
@@ -45,9 +45,10 @@ def register(loop: Loop, candidate: Candidate, key: str, tags: dict[str, str]) -
 
     `key` names what it was made from: registering it again gives the same version.
     """
-    version = loop.registry.version(key)
-    made = candidate.bundle(loop, version)
-    with tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
+    # One at a time: the registry has no compare-and-set, and fails where two write one version.
+    with locked(loop.releases / ".registering"), tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
+        version = loop.registry.version(key)
+        made = candidate.bundle(loop, version)
         digest = write_bundle(Path(folder), made.model, made.manifest)
         lineage = made.manifest.lineage
         told = {f"keepfit.{k}": str(v) for k, v in msgspec.to_builtins(lineage).items() if k != "metrics"}
