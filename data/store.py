@@ -117,7 +117,8 @@ class Store:
     ) -> Taken:
         """Keep a batch and, in the same transaction, that its source was taken in.
 
-        Records that are there already (by id) stay as they are, so taking in twice changes nothing.
+        Records that are there already (by id) stay as they are. What was rejected has no id: it is kept
+        once only because its `move` or `file` is taken once.
         Raises AlreadyTaken, and keeps nothing, when the source was taken in by somebody else.
         """
         table = self.predictions(project)

@@ -41,7 +41,7 @@ class Candidate:
 
 
 def register(loop: Loop, candidate: Candidate, key: str, tags: dict[str, str]) -> Bundle:
-    """Give a candidate its version, keep its bundle in the registry and put it beside the releases.
+    """Give a candidate its version, and keep its bundle, its lineage and its scores in the registry.
 
     `key` names what it was made from: registering it again gives the same version.
     """
