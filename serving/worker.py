@@ -5,6 +5,9 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from data.journal import Journal
 from data.records import now
@@ -33,6 +36,8 @@ class Worker:
         self._host = socket.gethostname()
         self._tasks: list[asyncio.Task[None]] = []
         self._status_fails = False
+        # One thread: a status that is being written when the worker ends is written before it is removed.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="status")
 
     async def start(self) -> None:
         """Load the champion, if there is one, before the first request is taken."""
@@ -50,9 +55,10 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await asyncio.to_thread(self._journal.close)
-            remove_status(self._folder, self.status())
+            await self._in_writer(remove_status, self._folder, self.status())
         except OSError as fault:
             _log.error("%s: %s", self._folder, fault.strerror)
+        self._writer.shutdown()
 
     def status(self) -> WorkerStatus:
         """Say what this worker serves and counted, now."""
@@ -100,13 +106,18 @@ class Worker:
         # Made on the loop, which alone touches the counters; written in a thread, which may wait for a disk.
         status = self.status()
         try:
-            await asyncio.to_thread(write_status, self._folder, status)
+            await self._in_writer(write_status, self._folder, status)
         except OSError as fault:
             if not self._status_fails:
                 _log.error("%s: the status could not be written: %s", self._folder, fault.strerror)
             self._status_fails = True
         else:
             self._status_fails = False
+
+    def _in_writer(
+        self, act: Callable[[Path, WorkerStatus], None], folder: Path, status: WorkerStatus
+    ) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().run_in_executor(self._writer, act, folder, status)
 
 
 def _end_process(task: "asyncio.Task[None]") -> None:
