@@ -1,7 +1,9 @@
 """The records that a journal, a file or the store holds: predictions and labels."""
 
+import hashlib
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +11,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from keepfit.spec import Value
+
+_UUID7 = 7
 
 
 class Prediction(Struct, frozen=True, omit_defaults=True):
@@ -77,6 +81,21 @@ def now() -> datetime:
 def new_id() -> str:
     """Make a UUIDv7 (RFC 9562): ids sort by the millisecond in which they were made."""
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def ids_of(key: str, body: bytes, count: int) -> list[str]:
+    """Make the ids of a request's records: the same body under the same idempotency key gives the same ids.
+
+    They carry the time of a key that is a UUIDv7, and else none.
+    """
+    try:
+        made = uuid.UUID(key)
+    except ValueError:
+        made = uuid.UUID(int=0)
+    unix_ms = made.int >> 80 if made.version == _UUID7 else 0
+    # The body too: who uses a key again for something else must not lose what came second.
+    whole = hashlib.sha256(key.encode() + b"\x1f" + body).digest()
+    return [uuid7(unix_ms, hashlib.sha256(whole + n.to_bytes(4, "big")).digest()) for n in range(count)]
 
 
 def uuid7(unix_ms: int, rest: bytes) -> str:

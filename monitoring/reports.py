@@ -22,6 +22,7 @@ from monitoring.windows import Windows
 
 if TYPE_CHECKING:
     from data.examples import Examples
+    from data.matching import LabelCounts
     from monitoring.performance import Performance
 
 ROWS = 20_000
@@ -40,6 +41,18 @@ _UNDRAWABLE = (ValueError, KeyError, TypeError, IndexError, ArithmeticError)
 _LOOKALIKES = str.maketrans("<>&\"'`\\{}$", "‹›＆”’‘＼❴❵＄")  # noqa: RUF001 - lookalikes are the point
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The scores of one way of answering, on the `rows` of a window that are labelled and were answered.
+
+    `version` is the one that answered all of them; None where each row keeps the answer that was given.
+    """
+
+    version: int | None
+    scores: Mapping[str, float]
+    rows: int
+
+
 @dataclass(frozen=True)
 class Judged:
     """All that one `watch` found out; `version` is the champion's."""
@@ -53,6 +66,11 @@ class Judged:
     reason: Reason | None
     journal_positions: Mapping[str, int] = field(default_factory=dict[str, int])
     """How far the journals were read."""
+    labels: "LabelCounts | None" = None
+    """Of the labels that became known in the current window."""
+    served: Standing | None = None
+    frozen: Standing | None = None
+    """The answers as given in the current window, and those of the project's first champion to the same."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Rows to answers and labels to records, as pure functions: every wire contract goes through here."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
-from data.records import AcknowledgedLabels, CapturedPredictions, Label, Prediction, new_id
+from data.records import AcknowledgedLabels, CapturedPredictions, Label, Prediction
 from keepfit.errors import BundleUnusable
 from keepfit.spec import Target, Value
 from serving.contract import (
@@ -22,7 +23,9 @@ from serving.refusal import invalid
 from serving.slot import LiveModel
 
 
-def answer(live: LiveModel, request: PredictRequest, clock: datetime) -> CapturedPredictions:
+def answer(
+    live: LiveModel, request: PredictRequest, clock: datetime, ids: Sequence[str]
+) -> CapturedPredictions:
     """Answer every row of a request by one model, or raise Refused; nothing is kept here."""
     taken = [_taken(live, row, place) for place, row in enumerate(request.rows)]
     times = [
@@ -33,8 +36,8 @@ def answer(live: LiveModel, request: PredictRequest, clock: datetime) -> Capture
     version = live.version
     return CapturedPredictions(
         tuple(
-            Prediction(new_id(), features, at, clock, tuple(output), version, row.reference_id)
-            for features, at, output, row in zip(taken, times, outputs, request.rows, strict=True)
+            Prediction(made, features, at, clock, tuple(output), version, row.reference_id)
+            for made, features, at, output, row in zip(ids, taken, times, outputs, request.rows, strict=True)
         )
     )
 
@@ -49,7 +52,9 @@ def told(prediction: Prediction, target: Target) -> PredictedRow:
     return PredictedRow(prediction.prediction_id, best, probabilities, prediction.reference_id)
 
 
-def acknowledged(request: FeedbackRequest, target: Target | None, clock: datetime) -> AcknowledgedLabels:
+def acknowledged(
+    request: FeedbackRequest, target: Target | None, clock: datetime, ids: Sequence[str]
+) -> AcknowledgedLabels:
     """Take every label of a request, or raise Refused; nothing is kept here."""
     labels: list[Label] = []
     for place, given in enumerate(request.labels):
@@ -57,7 +62,7 @@ def acknowledged(request: FeedbackRequest, target: Target | None, clock: datetim
         observed_at = instant(given.observed_at, clock, f"$.labels[{place}].observed_at")
         labels.append(
             Label(
-                label_id=new_id(),
+                label_id=ids[place],
                 label=kept(given.label),
                 observed_at=observed_at,
                 known_at=clock,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from data.records import now
+from data.records import ids_of, new_id, now
 from data.releases import WorkerStatus
 from keepfit.errors import CaptureFailed
 from keepfit.settings import Settings
@@ -29,6 +29,7 @@ from serving.worker import Worker
 NO_MODEL = "no model yet: import history, then retrain"
 _INLINE_ROWS = 200
 """More rows than these are answered in a thread: other requests and health checks must not wait for them."""
+_LONGEST_KEY = 200
 
 _log = logging.getLogger(__name__)
 
@@ -89,10 +90,11 @@ class App:
             raise Refused(503, NO_MODEL)
         clock = self._clock(request)
         asked = read_predict_request(body, self._settings.rows)
+        ids = _ids(request, body, len(asked.rows))
         if len(asked.rows) > _INLINE_ROWS:
-            made = await asyncio.to_thread(answer, live, asked, clock)
+            made = await asyncio.to_thread(answer, live, asked, clock, ids)
         else:
-            made = answer(live, asked, clock)
+            made = answer(live, asked, clock, ids)
         captured = self._worker.capture.predictions(made)
         target = live.schema.target
         predictions = [told(prediction, target) for prediction in made.rows]
@@ -105,7 +107,8 @@ class App:
         clock = self._clock(request)
         live = self._worker.slot.live
         given = read_feedback_request(body, self._settings.rows)
-        entry = acknowledged(given, live.schema.target if live else None, clock)
+        target = live.schema.target if live else None
+        entry = acknowledged(given, target, clock, _ids(request, body, len(given.labels)))
         count = len(entry.labels)
         try:
             await self._worker.capture.labels(entry)
@@ -155,6 +158,16 @@ class App:
                 await self._worker.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _ids(request: Request, body: bytes, count: int) -> list[str]:
+    """Name a request's records: by its idempotency key, so that the store keeps a repetition once."""
+    key = request.header(b"idempotency-key")
+    if key is None:
+        return [new_id() for _ in range(count)]
+    if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise Refused(400, f"header Idempotency-Key: expected 1 to {_LONGEST_KEY} characters of ASCII")
+    return ids_of(key, body, count)
 
 
 def _worker_answer(status: WorkerStatus) -> WorkerAnswer:

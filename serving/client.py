@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from data.records import new_id
 from keepfit.errors import RequestRefused, ServiceUnavailable
 from serving.contract import (
     ErrorAnswer,
@@ -32,8 +33,8 @@ class Client:
 
     A connection that cannot be made, or breaks before the answer, is tried again up to `retries` times,
     waiting 0.05, 0.1, 0.2, ... seconds in between; an answer that takes longer than `timeout_s` is not.
-    A request that is tried again may have been served before its connection broke: then its predictions
-    are captured twice, or its labels kept twice (the same label twice is one, by the rule of the store).
+    A request that is tried again may have been served before its connection broke: each carries an
+    idempotency key (`key`, or one made for it), by which the store keeps its predictions and labels once.
     Raises ServiceUnavailable, and RequestRefused for every answer of 400 and above.
     """
 
@@ -48,13 +49,17 @@ class Client:
         self._retries = retries
         self._idle: list[http.client.HTTPConnection] = []
 
-    def predict(self, rows: Sequence[Row], clock: datetime | None = None) -> PredictAnswer:
+    def predict(
+        self, rows: Sequence[Row], clock: datetime | None = None, key: str | None = None
+    ) -> PredictAnswer:
         """Ask for the answers to rows, in their order; `clock` is for a server that replays the past."""
-        return self._post("/v1/predict", PredictRequest(list(rows)), clock, PredictAnswer)
+        return self._post("/v1/predict", PredictRequest(list(rows)), PredictAnswer, clock, key)
 
-    def feedback(self, labels: Sequence[LabelRow], clock: datetime | None = None) -> FeedbackAnswer:
+    def feedback(
+        self, labels: Sequence[LabelRow], clock: datetime | None = None, key: str | None = None
+    ) -> FeedbackAnswer:
         """Send true outcomes; when this returns, they are on the server's disk."""
-        return self._post("/v1/feedback", FeedbackRequest(list(labels)), clock, FeedbackAnswer)
+        return self._post("/v1/feedback", FeedbackRequest(list(labels)), FeedbackAnswer, clock, key)
 
     def model(self) -> ModelAnswer:
         """Ask what every worker serves."""
@@ -90,8 +95,10 @@ class Client:
             return False
         return True
 
-    def _post(self, path: str, request: msgspec.Struct, clock: datetime | None, answer: type[T]) -> T:
-        headers = {"Content-Type": "application/json"}
+    def _post(
+        self, path: str, request: msgspec.Struct, answer: type[T], clock: datetime | None, key: str | None
+    ) -> T:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or new_id()}
         if clock is not None:
             headers["Keepfit-Clock"] = clock.isoformat()
         return msgspec.json.decode(self._ask("POST", path, _encode(request), headers), type=answer)

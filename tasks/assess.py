@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from data.bundles import Bundle
-from data.examples import Examples, query_examples
+from data.examples import Examples, Numbers, query_examples
+from data.matching import count_labels
 from data.promotions import Promotion
+from keepfit.errors import ServiceUnavailable, VersionNotFound
+from keepfit.spec import Project
 from monitoring.drift import cannot_say, judge_examples
-from monitoring.performance import Performance, measure
-from monitoring.reports import Judged, Report, write_report
+from monitoring.performance import Performance, measure, score
+from monitoring.reports import Judged, Report, Standing, write_report
+from monitoring.scoring import answers
 from monitoring.triggers import ChampionFacts, reason_to_retrain
 from monitoring.windows import choose_windows, no_verdict_because
-from serving.predictor import Predictor
 from tasks.loop import Loop
 from tasks.register import fetch
+from tasks.rescore import rescore
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,11 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
     bundle = fetch(loop, champion.version or 0, champion.digest)
     trained_until = bundle.manifest.lineage.training_until
     windows = choose_windows(project, trained_until, as_of)
-    reference, current = (
-        _answered(bundle, query_examples(loop.store, project, as_of, since=window.since, until=window.until))
-        for window in (windows.reference, windows.current)
+    given, before = (
+        query_examples(loop.store, project, as_of, since=window.since, until=window.until)
+        for window in (windows.current, windows.reference)
     )
+    reference, current = _answered(bundle, before), _answered(bundle, given)
     refusal = no_verdict_because(project, windows, reference, current)
     if refusal is not None:
         verdict = cannot_say(refusal, len(reference), len(current))
@@ -53,8 +58,41 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
     performance: Performance | None = measure(project, current) if len(current) else None
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
     reason = reason_to_retrain(project, verdict, performance, facts, as_of)
-    judged = Judged(project.name, as_of, champion.version, windows, verdict, performance, reason, positions)
+    judged = Judged(
+        project=project.name,
+        as_of=as_of,
+        version=champion.version,
+        windows=windows,
+        verdict=verdict,
+        performance=performance,
+        reason=reason,
+        journal_positions=positions,
+        labels=count_labels(loop.store, project, windows.current.since, as_of),
+        served=standing(project, given, None, given.outputs),
+        frozen=_frozen(loop, given),
+    )
     return Assessment(judged, reference, current)
+
+
+def standing(project: Project, given: Examples, version: int | None, outputs: Numbers) -> Standing:
+    """Score answers on the rows whose label is known and which were answered when they came in."""
+    mask = given.labelled & np.isfinite(given.outputs).all(axis=1)
+    scores = score(project, given.labels[mask], answers(project.target, outputs[mask]))
+    return Standing(version, scores, int(mask.sum()))
+
+
+def _frozen(loop: Loop, given: Examples) -> Standing | None:
+    """What the first champion would have been worth; None where its answers cannot be compared any more."""
+    first = next((entry for entry in loop.ledger.history() if entry.version is not None), None)
+    if first is None:
+        return None
+    try:
+        bundle = fetch(loop, first.version or 0, first.digest)
+    except (VersionNotFound, ServiceUnavailable):
+        return None  # a page for people lacks a line: no reason to fail the watch
+    if bundle.manifest.target != loop.project.target:
+        return None
+    return standing(loop.project, given, first.version, rescore(bundle, given))
 
 
 def report(loop: Loop, assessment: Assessment) -> Report:
@@ -74,4 +112,4 @@ def _answered(bundle: Bundle, window: Examples) -> Examples:
     """Answer a window by one model, in place of what was answered then; not where it lacks a feature."""
     if not set(bundle.manifest.columns) <= set(window.features.columns):
         return window
-    return replace(window, outputs=Predictor(bundle).predict_columns(window.columns()))
+    return replace(window, outputs=rescore(bundle, window))

@@ -14,6 +14,7 @@ from monitoring.comparison import Gain, compare
 from monitoring.performance import score
 from monitoring.scoring import answers
 from serving.predictor import Predictor
+from tasks.rescore import rescore
 from tasks.train import Estimator, answer
 
 _PARITY_TOLERANCE = 1e-4
@@ -54,8 +55,8 @@ def evaluate(
     """
     if champion is not None and champion.manifest.target != project.target:
         champion = None
-    theirs = None if champion is None else _ask(champion, holdout)
-    ours = _ask(challenger, holdout)
+    theirs = None if champion is None else rescore(champion, holdout)
+    ours = rescore(challenger, holdout)
     given = answers(project.target, ours)
     gain = None
     if theirs is not None:
@@ -101,14 +102,3 @@ def parity(project: Project, bundle: Numbers, estimator: Numbers, labels: np.nda
     # A NaN on either side is not near anything.
     within = np.less_equal(difference, _PARITY_TOLERANCE)
     return Parity(float(within.mean()), float(np.max(difference)))
-
-
-def _ask(bundle: Bundle, holdout: Examples) -> Numbers:
-    """Ask a bundle about rows that may lack its columns: features leave a project, or change their kind."""
-    columns = holdout.columns()
-    for name, column in bundle.manifest.columns.items():
-        is_text = column.kind == "category"
-        if name not in columns or (columns[name].dtype == object) != is_text:
-            missing = "" if is_text else np.nan
-            columns[name] = np.full(len(holdout), missing, dtype=object)
-    return Predictor(bundle).predict_columns(columns)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from data.journal import journal_files
+from data.records import new_id
 from keepfit.errors import RequestRefused, ServiceUnavailable
 from serving.client import Client
 from serving.contract import LabelRow, Row
@@ -244,6 +245,33 @@ def test_a_full_disk_is_said_in_the_answer_and_no_label_is_acknowledged(serve: S
     assert len(server.predictions()) == 2
     assert len(server.labels()) == 1
     assert f'keepfit_uncaptured_total{{worker="{worker.pid}"}} 100\n' in server.client.metrics()
+
+
+def test_a_request_sent_again_under_its_key_has_the_same_ids_by_whichever_worker(server: Server) -> None:
+    def ids(body: str, key: str) -> list[str]:
+        told = server.post("/v1/predict", body, Idempotency_Key=key)
+        return [row["prediction_id"] for row in told.json["predictions"]]
+
+    key = new_id()
+    body = json.dumps({"rows": [{"features": ROW}] * 3})
+    first = ids(body, key)
+    assert len(set(first)) == 3
+    assert all(ids(body, key) == first for _ in range(10))
+    assert not set(first) & set(ids(ONE, key))  # another body is another request, and nothing of it is lost
+    assert not set(first) & set(ids(body, "another"))
+
+
+def test_labels_sent_again_under_their_key_have_the_same_ids(server: Server) -> None:
+    label = [LabelRow(1.5, reference_id="again")]
+    first = server.client.feedback(label, key="a-key").label_ids
+    assert server.client.feedback(label, key="a-key").label_ids == first
+    assert server.client.feedback(label).label_ids != first
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "\xe4"])
+def test_an_idempotency_key_that_is_none_is_refused(server: Server, key: str) -> None:
+    told = server.post("/v1/predict", ONE, Idempotency_Key=key)
+    assert (told.status, "Idempotency-Key" in told.error[1]) == (400, True)
 
 
 def test_metrics_count_what_every_worker_did(server: Server) -> None:

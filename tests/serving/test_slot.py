@@ -50,7 +50,7 @@ def test_a_request_keeps_the_model_it_started_with(
     begun_with = slot.swap(versions[1])
     for version in swaps:
         slot.swap(versions[version])
-    made = answer(begun_with, PredictRequest([Row(ROW)] * rows), CLOCK).rows
+    made = answer(begun_with, PredictRequest([Row(ROW)] * rows), CLOCK, ["one"] * rows).rows
     assert {(p.version, told_version(p.output[0])) for p in made} == {(1, 1)}
 
 
@@ -71,7 +71,7 @@ def test_requests_that_run_while_models_are_swapped_never_mix_two(versions: dict
     for _ in range(500):
         live = slot.live
         assert live is not None
-        made = answer(live, PredictRequest([Row(ROW)] * 5), CLOCK).rows
+        made = answer(live, PredictRequest([Row(ROW)] * 5), CLOCK, ["one"] * 5).rows
         told = {told_version(p.output[0]) for p in made}
         seen |= told
         mixed += [made] if told != {live.version} else []
