@@ -11,7 +11,7 @@ export UV_FROZEN := 1
 # Several processes import the same large libraries: let the first one keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up test check lint types contracts bench clean
+.PHONY: help setup browser screenshots demo up test check lint types contracts bench clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,13 +26,28 @@ setup: .venv/.synced ## Install everything that the project needs into .venv
 	$(UV) sync --frozen
 	@touch $@
 
-demo: setup ## Turn the loop on real flights: start all, serve, label, watch, retrain, swap (EXIT=1: end afterwards)
-	bin/keepfit demo $(if $(EXIT),--exit)
+# As root, or where sudo asks for no password, Debian's Chromium comes by itself.
+browser: ## Install a Chromium for the tests of the console, where none is there
+	@if command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then exit 0; fi; \
+	as=; [ "$$(id -u)" = 0 ] || as="sudo -n"; \
+	if command -v apt-get >/dev/null && $$as true 2>/dev/null; then \
+	  echo "installing Chromium, for the tests of the console"; \
+	  $$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends chromium >/dev/null \
+	    || echo "Chromium could not be installed; the tests of the console will fail until one is there" >&2; \
+	else \
+	  echo "no Chromium is on the PATH: install the package chromium (Debian), or Google Chrome; the tests of the console need one" >&2; \
+	fi
+
+screenshots: setup browser ## Take the pictures of docs/console.md from a home (HOME_OF=var/demo)
+	$(RUN) python -m docs.screenshots $(if $(HOME_OF),--home $(HOME_OF))
+
+demo: setup ## Turn the loop on a year of real flights (EXIT=1: end afterwards; FULL=1: take every flight)
+	bin/keepfit demo $(if $(EXIT),--exit) $(if $(FULL),--full)
 
 up: setup ## Start every process and stay until Ctrl-C
 	bin/keepfit up
 
-test: setup ## Run the tests, end-to-end tests with real servers included
+test: setup browser ## Run the tests, end-to-end tests with real servers included
 	$(RUN) pytest -n 2 --dist loadgroup
 
 check: setup lint types contracts test ## All that CI checks: lint, format, types, import contracts, tests

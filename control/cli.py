@@ -1,11 +1,11 @@
-"""The command line: bin/keepfit up | down | status | check | import | retrain | rollback | serve | demo.
+"""The command line: bin/keepfit new | check | up | import | retrain | status | down, and the others.
 
 Nothing heavy is imported before a command needs it, so that --help answers at once.
 """
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,22 +28,53 @@ ProjectOption = Annotated[
     typer.Option("--project", "-p", help="A file, a folder or an import path, with :attribute if need be."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
-AsOfOption = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-of",
-        help="Use what was known at this time (UTC unless it has an offset).",
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-    ),
-]
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+
+
+def _aware(given: datetime | None) -> datetime | None:
+    return given.replace(tzinfo=UTC) if given is not None and given.tzinfo is None else given
+
+
+def _time(name: str, help_: str) -> Any:  # noqa: ANN401 - typer's own
+    return typer.Option(name, help=f"{help_} (UTC unless it has an offset).", formats=_TIMES, callback=_aware)
+
+
+AsOfOption = Annotated[datetime | None, _time("--as-of", "Use what was known at this time")]
+FromOption = Annotated[datetime | None, _time("--from", "Only rows from this time on")]
+UntilOption = Annotated[datetime | None, _time("--until", "Only rows before this time")]
+ReasonOption = Annotated[str, typer.Option(help="Why, for the ledger.")]
 
 
 @app.command()
-def up(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> None:
+def new(  # noqa: PLR0913 - each is an option of the command
+    file: Annotated[Path, typer.Argument(help="History as CSV, Parquet or JSON lines.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict; guessed without it.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column with the time of a prediction.")] = None,
+    label_time: Annotated[str | None, typer.Option(help="The column with the time of the label.")] = None,
+    name: Annotated[str | None, typer.Option(help="The project's name; the file's by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write it; NAME.py by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a file of history and draft a project file, each guess with a comment."""
+    _begin(f"looking at {file.name}")
+    from control.beginning import Place
+    from control.beginning import new as run
+    from control.roles import Asked
+
+    _answer(run(file, Asked(target, time, label_time), Place(name, out)), as_json)
+
+
+@app.command()
+def up(
+    project: ProjectOption = DEFAULT,
+    replay: Annotated[bool, typer.Option("--replay", help="Let `replay` set the service's clock.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Start every process, and stay until Ctrl-C."""
+    _begin(f"checking {project}")
     from control.commands import up as run
 
-    run(project, as_json=as_json)
+    run(project, as_json=as_json, replay=replay)
 
 
 @app.command()
@@ -56,8 +87,8 @@ def down(as_json: JsonOption = False) -> None:
 
 @app.command()
 def status(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> None:
-    """Say who is champion and why, what every worker serves, and what was decided last."""
-    from control.commands import status as run
+    """Say who is champion and why, what every worker serves, what ran and what was decided last."""
+    from control.status import status as run
 
     _answer(run(project), as_json)
 
@@ -65,6 +96,7 @@ def status(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> Non
 @app.command()
 def check(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> None:
     """Try a project before it meets production."""
+    _begin(f"checking {project}")
     from control.commands import check as run
 
     told = run(project)
@@ -77,23 +109,46 @@ def check(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> None
 def import_(
     file: Annotated[Path, typer.Argument(help="History as CSV, Parquet or JSON lines.")],
     project: ProjectOption = DEFAULT,
+    since: FromOption = None,
+    until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in a file of history, as it was known at its own times."""
+    """Take in a file of history, or a part of it, as it was known at its own times."""
+    _begin(f"importing {file.name}")
     from control.commands import import_history as run
+    from data.parts import Part
 
-    _answer(run(project, file), as_json)
+    _answer(run(project, file, Part(since, until)), as_json)
+
+
+@app.command()
+def feedback(project: ProjectOption = DEFAULT, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
+    """Take in now what came over HTTP and what lies in the landing folder (needs `up`)."""
+    _begin(f"collecting for {project}")
+    from control.turning import feedback as run
+
+    _answer(run(project, as_of), as_json)
+
+
+@app.command()
+def watch(project: ProjectOption = DEFAULT, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
+    """Judge drift and performance now, and ask for a retrain if there is a reason (needs `up`)."""
+    _begin(f"watching {project}")
+    from control.turning import watch as run
+
+    _answer(run(project, as_of), as_json)
 
 
 @app.command()
 def retrain(
     project: ProjectOption = DEFAULT,
-    reason: Annotated[str, typer.Option(help="Why, for the ledger.")] = "by hand",
+    reason: ReasonOption = "by hand",
     as_of: AsOfOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a challenger now, and swap it in if it is better (needs `up`)."""
-    from control.commands import retrain as run
+    _begin(f"retraining {project}")
+    from control.turning import retrain as run
 
     _answer(run(project, reason, as_of), as_json)
 
@@ -102,11 +157,12 @@ def retrain(
 def rollback(
     project: ProjectOption = DEFAULT,
     to: Annotated[int | None, typer.Option("--to", help="The version; by default the one before.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the ledger.")] = "by hand",
+    reason: ReasonOption = "by hand",
     as_json: JsonOption = False,
 ) -> None:
     """Make an earlier version champion again (needs `up`)."""
-    from control.commands import rollback as run
+    _begin(f"rolling back {project}")
+    from control.turning import rollback as run
 
     told = run(project, to, reason)
     _answer(told, as_json)
@@ -127,14 +183,39 @@ def serve(
 
 
 @app.command()
-def demo(
-    exit_: Annotated[bool, typer.Option("--exit", help="End when it is over.")] = False,
+def replay(
+    file: Annotated[Path, typer.Argument(help="Labelled rows as CSV, Parquet or JSON lines.")],
+    project: ProjectOption = DEFAULT,
+    since: FromOption = None,
+    until: UntilOption = None,
+    every: Annotated[
+        str, typer.Option(help="Event time between two runs of the flows: 14d, 12h, 30m.")
+    ] = "14d",
     as_json: JsonOption = False,
 ) -> None:
-    """Turn the loop on real flights: January as history, then six weeks over HTTP in event time."""
+    """Drive a labelled file through the running service in event time (needs `up --replay`)."""
+    _begin(f"reading {file.name}")
+    from control.replay import replay as run
+    from control.span import duration
+
+    _answer(run(project, file, since, until, duration(every)), as_json)
+
+
+@app.command()
+def demo(
+    exit_: Annotated[bool, typer.Option("--exit", help="End when it is over.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Take every flight, not a part of them.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn the loop on real flights: January 2013 as history, then the year over HTTP in event time."""
     from control.demo import run
 
-    run(stay=not exit_, as_json=as_json)
+    run(stay=not exit_, as_json=as_json, full=full)
+
+
+def _begin(doing: str) -> None:
+    """Say at once what takes seconds to begin, for the libraries that it imports."""
+    typer.echo(f"{doing} ...", err=True)
 
 
 def _answer(told: Any, as_json: bool) -> None:  # noqa: ANN401 - whatever says itself in both ways

@@ -1,4 +1,4 @@
-"""The demo: the loop turns on real flights, from January's history through six weeks of traffic."""
+"""The demo: the loop turns on real flights, January as history, then the year over HTTP in event time."""
 
 import dataclasses
 import json
@@ -6,184 +6,93 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from control.orchestrator import paused, use_stack
-from control.replay import Callers, Traffic, callers, day, read_traffic, steps
+from control.replay import Replay, say, told_to_person
 from control.running import running
 from control.stack import Stack, interrupted_by_signals
-from data.decisions import Decision
 from keepfit.errors import StackAlreadyUp
 from keepfit.loading import DEFAULT, absolute, load_project
 from keepfit.settings import Settings
-from keepfit.spec import Project
+from tasks.loop import open_loop
 
-SINCE, UNTIL = day(2013, 2, 1), day(2013, 3, 15)
+SINCE = datetime(2013, 2, 1, tzinfo=UTC)
+UNTIL = datetime(2014, 1, 1, tzinfo=UTC)
 EVERY = timedelta(days=14)
+SHARE = 0.12
+"""Of all flights, so that the year ends within five minutes on two cores."""
 
 
-@dataclass
-class Tally:
-    """What `summary.json` holds."""
-
-    steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    decisions: list[Decision] = field(default_factory=list[Decision])
-    quarantined: int = 0
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def timed(self, part: str) -> Generator[None]:
-        """Add the time of a part."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[part] = round(self.seconds.get(part, 0.0) + time.monotonic() - began, 2)
-
-
-def run(*, stay: bool, as_json: bool) -> None:
-    """Start everything, replay six weeks of flights, say what happened and why; stay up if asked to."""
+def run(*, stay: bool, as_json: bool, full: bool) -> None:
+    """Start everything, replay the year, say what happened and why; stay up if asked to."""
     asked = Settings.from_env()
     place = absolute(DEFAULT)
     project = load_project(place)
     settings = dataclasses.replace(asked, home=asked.home / "demo", replay=True, project_name=project.name)
     _clear(settings)
-    tally = Tally()
     with interrupted_by_signals(), ThreadPoolExecutor(1) as beside:
-        prepared = beside.submit(_flights, project, settings.home)
+        flights = beside.submit(_flights, settings.home, 1.0 if full else SHARE)
         began = time.monotonic()
         with Stack(settings, place, project.name, say=say) as stack:
-            tally.seconds["start"] = round(time.monotonic() - began, 2)
+            started = time.monotonic() - began
             threading.Thread(target=stack.supervise, daemon=True).start()
             use_stack(settings, place, project.name)
-            history, traffic = prepared.result()
-            with paused(project.name), callers(settings.serving_url) as senders:
-                _turn(Demo(place, project, settings, tally, senders), history, traffic)
-            _finish(settings, tally, senders, stack, as_json=as_json)
+            history, later = flights.result()
+            seconds = {"start": round(started, 2)}
+            with paused(project.name):
+                replay = _turn(settings, place, history, later, seconds)
+            summary = replay.summary()
+            summary["seconds"] = {**seconds, **summary["seconds"], "all": round(time.monotonic() - began, 2)}
+            summary["urls"] = {address.name: address.url for address in stack.addresses()}
+            _finish(settings, summary, stack, as_json=as_json)
             if stay:
                 say("\nThe loop stays up; Ctrl-C ends it.")
                 with suppress(KeyboardInterrupt):  # how it is meant to end
                     stack.supervise()
 
 
-@dataclass(frozen=True)
-class Demo:
-    """What every step of the demo needs."""
-
-    place: str
-    project: Project
-    settings: Settings
-    tally: Tally
-    senders: Callers
-
-
-def _turn(demo: Demo, history: Path, traffic: Traffic) -> None:
+def _turn(settings: Settings, place: str, history: Path, later: Path, seconds: dict[str, float]) -> Replay:
     from control.commands import import_history
-
-    with demo.tally.timed("import"):
-        say(import_history(demo.place, history).text())
-    _retrain(demo, "the first model", SINCE)
-    for end in steps(SINCE, UNTIL, EVERY):
-        due = traffic.until(end)
-        say(f"{end:%d %B}: {len(due.predictions)} flights fall due, {len(due.labels)} have landed")
-        with demo.tally.timed("traffic"):
-            demo.senders.send(due)
-        _step(demo, end)
-
-
-def _step(demo: Demo, as_of: datetime) -> None:
-    from flows.feedback import feedback
-    from flows.watch import watch
-
-    with demo.tally.timed("feedback"):
-        taken = feedback(demo.place, as_of)
-    demo.tally.quarantined += taken.collected.quarantined
-    collected, labels = taken.collected, taken.labels
-    say(
-        f"  feedback: took in {collected.predictions} predictions and {collected.labels} labels, set aside "
-        f"{collected.quarantined}; {labels.matched} labels matched, {labels.unmatched} not, "
-        f"median delay {(labels.delay_median_s or 0) / 3600:.1f} h"
-    )
-    with demo.tally.timed("watch"):
-        watched = watch(demo.place, as_of)
-    say(f"  watch: {watched.sentence}")
-    judged = watched.judged
-    asked = judged.reason.evidence if judged is not None and judged.reason is not None else "on schedule"
-    decision = _retrain(demo, asked, as_of)
-    performance = judged.performance if judged is not None else None
-    demo.tally.steps.append(
-        {
-            "as_of": as_of.isoformat(),
-            "rows": 0 if performance is None else performance.rows,
-            "drift": None if judged is None else judged.verdict.drift,
-            "reason": asked,
-            "decision": decision.sentence,
-            "promoted": decision.promote,
-            "objections": list(decision.objections),
-            "version": decision.version,
-            "workers": decision.workers,
-            "scores": {} if performance is None else dict(performance.scores),
-            "report": None if watched.report is None else str(watched.report.page),
-        }
-    )
-
-
-def _retrain(demo: Demo, reason: str, as_of: datetime) -> Decision:
     from flows.retrain import retrain
 
-    with demo.tally.timed("retrain"):
-        decision = retrain(demo.place, reason, as_of)
-    demo.tally.decisions.append(decision)
-    swapped = f"; {decision.workers} workers serve it" if decision.promote else ""
-    say(f"  retrain: {decision.sentence}{swapped}")
-    return decision
+    began = time.monotonic()
+    say(import_history(place, history).text())
+    seconds["import"] = round(time.monotonic() - began, 2)
+    say(f"the first model: {retrain(place, 'the first model', SINCE).sentence}")
+    seconds["first model"] = round(time.monotonic() - began - seconds["import"], 2)
+    replay = Replay(open_loop(place, settings), place, later, say)
+    replay.begin(SINCE, UNTIL, EVERY)
+    replay.run()
+    return replay
 
 
-def _finish(settings: Settings, tally: Tally, senders: Callers, stack: Stack, *, as_json: bool) -> None:
-    sent, decisions = senders.sent, tally.decisions
-    promoted = [decision for decision in decisions if decision.promote]
-    summary: dict[str, Any] = {
-        "requests": sent.requests,
-        "failed_requests": sent.failed,
-        "uncaptured": sent.uncaptured,
-        "labels": sent.labels,
-        "quarantined": tally.quarantined,
-        "retrainings": len(decisions),
-        "promotions": len(promoted),
-        "refusals": len(decisions) - len(promoted),
-        "swaps": sum(decision.workers or 0 for decision in promoted),
-        "steps": tally.steps,
-        "seconds": tally.seconds,
-        "urls": {address.name: address.url for address in stack.addresses()},
-    }
+def _finish(settings: Settings, summary: dict[str, Any], stack: Stack, *, as_json: bool) -> None:
     path = settings.home / "summary.json"
-    path.write_text(json.dumps(summary, indent=1) + "\n")
+    text = json.dumps(summary, indent=1) + "\n"
+    path.write_text(text)
     if as_json:
-        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
-    spent = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in tally.seconds.items())
-    say(
-        f"\n{sent.requests} requests, {sent.failed} failed; {len(decisions)} retrainings, {len(promoted)} "
-        f"promotions, {summary['refusals']} refusals, {summary['swaps']} swaps of a worker ({spent})"
-    )
+        sys.stdout.write(text)
+    say("")
+    for line in told_to_person(summary):
+        say(line)
     say(f"The summary: {path}")
     for address in stack.addresses():
         say(f"  {address.name:<12} {address.url:<28} {address.what}")
 
 
-def _flights(project: Project, home: Path) -> tuple[Path, Traffic]:
+def _flights(home: Path, share: float) -> tuple[Path, Path]:
     from examples.flights.history import write_history
 
     history, later = home / "flights-january.parquet", home / "flights-later.parquet"
     home.mkdir(parents=True, exist_ok=True)
-    write_history(history, until=SINCE.date())
-    write_history(later, since=SINCE.date(), until=UNTIL.date())
-    return history, read_traffic(project, later)
+    write_history(history, until=SINCE.date(), share=share)
+    write_history(later, since=SINCE.date(), until=UNTIL.date(), share=share)
+    return history, later
 
 
 def _clear(settings: Settings) -> None:
@@ -192,9 +101,3 @@ def _clear(settings: Settings) -> None:
         raise StackAlreadyUp(msg)
     # Every demo begins on an empty home of its own; nothing else of var/ is touched.
     shutil.rmtree(settings.home, ignore_errors=True)
-
-
-def say(line: str) -> None:
-    """Tell the story on standard error, so that --json has standard output to itself."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -2,15 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 from uuid import UUID
 
-from control.services import environment
+from control.services import answers, environment
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+_AWAY_S = 120.0
+_POLL_S = 0.25
 
 
 def require_prefect(settings: Settings) -> None:
@@ -28,17 +37,35 @@ def use_stack(settings: Settings, project: str, name: str) -> None:
     os.environ.update(environment(settings, project, name))
     # A flow's lines and tracebacks go to Prefect's pages; on the terminal the command speaks for itself.
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    os.environ["PREFECT_LOGGING_INTERNAL_LEVEL"] = "CRITICAL"
 
 
 @contextmanager
 def paused(name: str) -> Generator[None]:
     """Hold a project's schedules and triggers while somebody else drives its flows."""
-    ids = asyncio.run(_deployments(name))
-    asyncio.run(_switch(ids, on=False))
+    with _answering(f"nothing of {name} was held; try again when it does"):
+        ids = asyncio.run(_deployments(name))
     try:
+        with _answering(f"the schedules of {name} were not held; try again when it does"):
+            asyncio.run(_switch(ids, on=False))
         yield
     finally:
-        asyncio.run(_switch(ids, on=True))
+        with _answering(f"schedules of {name} may still be held; resume its deployments in Prefect's pages"):
+            asyncio.run(_switch(ids, on=True))
+
+
+@contextmanager
+def _answering(otherwise: str) -> Generator[None]:
+    """Say in a sentence that Prefect does not answer; how long it is waited for, control/services.py says."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as fault:
+        what = " ".join((str(fault) or type(fault).__name__).split())
+        msg = f"Prefect does not answer: {what}; {otherwise}"
+        raise ServiceUnavailable(msg) from fault
 
 
 async def _deployments(name: str) -> list[UUID]:
@@ -62,3 +89,35 @@ async def _switch(ids: list[UUID], *, on: bool) -> None:
                 f"prefect.deployment.{deployment}"
             ):
                 await (client.resume_automation if on else client.pause_automation)(automation.id)
+
+
+def outlasting(settings: Settings, run: Callable[[], T], say: Callable[[str], None]) -> T:
+    """Run a flow, and run it again when a service it needs was away: with the same as_of it ends the same.
+
+    Waits for Prefect and MLflow to be started again, up to two minutes each time; gives up after five.
+    """
+    import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    away = (httpx.HTTPError, PrefectHTTPStatusError, ServiceUnavailable)
+    for _ in range(_ATTEMPTS):
+        try:
+            return run()
+        except away as fault:
+            say(
+                f"  a service was away ({str(fault) or type(fault).__name__}); waiting for it, then once more"
+            )
+            await_services(settings)
+    return run()
+
+
+def await_services(settings: Settings) -> None:
+    """Wait until Prefect and MLflow answer; raise ServiceUnavailable after two minutes."""
+    deadline = time.monotonic() + _AWAY_S
+    health = {"Prefect": f"{settings.prefect_url}/api/health", "MLflow": f"{settings.mlflow_url}/health"}
+    for name, url in health.items():
+        while not answers(url)(datetime.now(UTC)):
+            if time.monotonic() > deadline:
+                msg = f"{name} does not answer at {url}; start everything with bin/keepfit up, then go on"
+                raise ServiceUnavailable(msg)
+            time.sleep(_POLL_S)

@@ -1,163 +1,273 @@
-"""Replay: a labelled file driven through the running service in event time."""
+"""Replay: a labelled file driven through the running service and the flows, in event time."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Lock
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from data.files import read_file
-from data.intake import Origin, take_rows
-from data.records import Label, Prediction
-from keepfit.errors import ServiceUnavailable
-from keepfit.spec import Project
+import msgspec
+
+from control.answers import Answer
+from control.callers import Callers
+from control.checkpoint import Checkpoint, Policy, Step, read_checkpoint, told, write_checkpoint
+from control.orchestrator import outlasting, paused
+from control.policies import Policies
+from control.running import running
+from control.span import Span, choose_span
+from control.stack import interrupted_by_signals
+from control.traffic import Traffic, read_traffic
+from control.turning import on_stack
+from data.bundles import sha256
+from data.decisions import Decision
+from data.examples import count_imported
+from data.files import content_hash
+from data.promotions import Promotion
+from keepfit.errors import StackError, StateError
+from keepfit.gates import Scores
+from keepfit.settings import Settings
 from serving.client import Client
-from serving.contract import LabelRow, Row
+from tasks.loop import Loop, open_loop
+
+if TYPE_CHECKING:
+    from flows.feedback import Feedback
 
 T = TypeVar("T")
-
-_TOGETHER = timedelta(hours=1)
-"""What falls due within an hour may be sent in any order; every record has its own time."""
-_CALLERS = 8
+Say = Callable[[str], None]
 
 
-@dataclass
-class Traffic:
-    """The predictions and labels of a file, each list in the order of its time."""
+def replay(
+    where: str, path: Path, since: datetime | None, until: datetime | None, every: timedelta
+) -> Answer:
+    """Drive a labelled file through the running service; an interrupted replay goes on where it was."""
+    place = on_stack(where)
+    _require_replaying(place.settings)
+    loop = open_loop(place.where, place.settings)
+    with interrupted_by_signals(), paused(place.name):
+        turning = Replay(loop, place.where, path, say)
+        turning.begin(since, until, every)
+        try:
+            turning.run()
+        except KeyboardInterrupt:
+            say("interrupted; the same command goes on from here")
+            raise
+    present = running(place.settings)
+    summary = {**turning.summary(), "urls": {a.name: a.url for a in (present.addresses if present else ())}}
+    return Answer(told_to_person(summary), summary)
 
-    predictions: list[Prediction]
-    labels: list[Label]
 
-    def until(self, time: datetime) -> "Traffic":
-        """Take away and return what falls due before `time`."""
-        predictions = bisect_left(self.predictions, time, key=lambda p: p.predicted_at)
-        labels = bisect_left(self.labels, time, key=lambda label: label.known_at)
-        due = Traffic(self.predictions[:predictions], self.labels[:labels])
-        self.predictions, self.labels = self.predictions[predictions:], self.labels[labels:]
-        return due
-
-    def hours(self) -> Generator["Traffic"]:
-        """Take the traffic away hour by hour, in order, leaving out hours in which nothing is due."""
-        while self.predictions or self.labels:
-            first = min(
-                [p.predicted_at for p in self.predictions[:1]] + [x.known_at for x in self.labels[:1]]
+def _require_replaying(settings: Settings) -> None:
+    with Client(settings.serving_url) as client:
+        if not client.model().replay:
+            msg = (
+                f"the service at {settings.serving_url} keeps its own clock; end it with bin/keepfit down, "
+                "and start bin/keepfit up --replay, best on a KEEPFIT_HOME of its own"
             )
-            hour = first.replace(minute=0, second=0, microsecond=0)
-            yield self.until(hour + _TOGETHER)
+            raise StackError(msg)
 
 
-@dataclass
-class Sent:
-    """What the callers saw; `failed` are first attempts that were not answered, each then tried again."""
+class Replay:
+    """One replay of a file, begun or continued; `run` drives it to its end and may be interrupted."""
 
-    requests: int = 0
-    failed: int = 0
-    labels: int = 0
-    uncaptured: int = 0
-    versions: set[int] = field(default_factory=set[int])
+    def __init__(self, loop: Loop, where: str, path: Path, say: Say) -> None:
+        self._loop, self._where, self._path, self._say = loop, where, path, say
+        champion = loop.ledger.champion()
+        if champion is None:
+            msg = f"{loop.name} has no champion yet: import history, then bin/keepfit retrain --as-of T"
+            raise StateError(msg)
+        self._champion = champion
+
+    def begin(self, since: datetime | None, until: datetime | None, every: timedelta) -> None:
+        """Read the file, and find how far an earlier replay of the same came."""
+        file = content_hash(self._path)
+        traffic, left_out = read_traffic(self._loop.project, self._path)
+        if left_out:
+            self._say(
+                f"{self._path.name}: {len(left_out)} rows are left out; the first because {left_out[0]}"
+            )
+        asked = f"{file}\n{since}\n{until}\n{every}"
+        self._home = self._loop.settings.replays(self._loop.name) / f"{sha256(asked.encode())[:16]}.json"
+        self.checkpoint = read_checkpoint(self._home) or self._new(traffic, since, until, every)
+        self._traffic = traffic.between(self.checkpoint.since, self.checkpoint.until)
+        self._policies = Policies(self._loop, self.checkpoint)
+
+    def summary(self) -> dict[str, Any]:
+        """Say what was sent, what was decided, and how the loop did beside the other policies."""
+        done, entries = self.checkpoint, self._promotions()
+        promoted = [entry for entry in entries if entry.kind == "retrain"]
+        return {
+            "requests": done.requests,
+            "failed_requests": done.failed_requests,
+            "uncaptured": done.uncaptured,
+            "refused_rows": done.refused_rows,
+            "labels": done.labels,
+            "quarantined": done.quarantined,
+            "retrainings": len(done.steps),
+            "promotions": len(promoted),
+            "refusals": len(done.steps) - sum(step.promoted for step in done.steps),
+            "swaps": sum(entry.workers or 0 for entry in entries),
+            **{policy: done.totals(policy) for policy in ("frozen", "loop", "always")},
+            "steps": msgspec.to_builtins(done.steps),
+            "seconds": done.seconds,
+        }
+
+    def run(self) -> None:
+        """Go on from the last step that is over; every step can be done again with the same end."""
+        done = self.checkpoint
+        span = Span(done.since, done.until, timedelta(seconds=done.every_s))
+        left = [end for end in span.steps() if end > done.done_until]
+        if not left:
+            self._say("this replay came to its end before; nothing is left to do")
+        elif done.sent_until > done.since:
+            self._say(f"going on where it was interrupted, after {done.done_until:%d %B %Y %R}")
+        with Callers(self._loop.settings.serving_url) as callers:
+            callers.remember(self._traffic.due(done.since, done.done_until).predictions)
+            for end in left:
+                self._send(callers, end)
+                self._turn(end)
+
+    def _new(
+        self, traffic: Traffic, since: datetime | None, until: datetime | None, every: timedelta
+    ) -> Checkpoint:
+        span = choose_span(traffic, self._champion, since, until, every)
+        self._refuse_known(span)
+        return Checkpoint(
+            file=self._path.name,
+            since=span.since,
+            until=span.until,
+            every_s=every.total_seconds(),
+            frozen=self._champion.version or 0,
+            promotions_before=self._champion.number,
+            sent_until=span.since,
+            always=[Policy(span.since, self._champion.version or 0)],
+        )
+
+    def _refuse_known(self, span: Span) -> None:
+        """Refuse to send what history has already: a model would learn from each row twice."""
+        known = count_imported(self._loop.store, self._loop.project, span.since, span.until)
+        if known:
+            msg = (
+                f"{known} rows from {span.since:%FT%RZ} on are history already, and would be counted twice; "
+                "begin with an empty KEEPFIT_HOME, and import with --until what comes before the replay"
+            )
+            raise StateError(msg)
+
+    def _save(self) -> None:
+        write_checkpoint(self._home, self.checkpoint)
+
+    def _turn(self, end: datetime) -> None:
+        """Run the flows as of a step's end, and note what they found and decided."""
+        from flows.feedback import feedback
+        from flows.retrain import retrain
+        from flows.watch import watch
+
+        done, where = self.checkpoint, self._where
+        taken = self._flow("feedback", lambda: feedback(where, end))
+        self._say(f"  feedback: {_said_of(taken)}")
+        watched = self._flow("watch", lambda: watch(where, end))
+        self._say(f"  watch: {watched.sentence}")
+        judged = watched.judged
+        asked = judged.reason.evidence if judged is not None and judged.reason is not None else "on schedule"
+        decision = self._flow("retrain", lambda: retrain(where, asked, end))
+        with done.timed("scores"):
+            rows, scores = self._scores(end)
+        if decision.version is not None and not decision.rehearsal:
+            done.always = [*done.always, Policy(end, decision.version)]
+        champion = self._loop.ledger.champion()
+        step = Step(
+            as_of=end,
+            rows=rows,
+            drift=None if judged is None else judged.verdict.drift,
+            reason=asked,
+            decision=told(decision),
+            promoted=any(entry.as_of == end and entry.kind == "retrain" for entry in self._promotions()),
+            version=None if champion is None else champion.version,
+            scores=scores,
+            report=None if watched.report is None else str(watched.report.page),
+        )
+        self._say(f"  retrain: {_decided(decision)}")
+        self._say(f"  scores: {_beside(self._loop.project.primary, step)}")
+        done.quarantined += taken.collected.quarantined
+        done.steps = [*done.steps, step]
+        self._save()
+
+    def _flow(self, name: str, run: Callable[[], T]) -> T:
+        with self.checkpoint.timed(name):
+            return outlasting(self._loop.settings, run, self._say)
+
+    def _scores(self, end: datetime) -> tuple[int, Mapping[str, Scores]]:
+        done = self.checkpoint
+        known = {label.prediction_id for label in self._traffic.due(done.done_until, end).labels}
+        due = [p.predicted_at for p in self._traffic.predictions if p.prediction_id in known]
+        return self._policies.scores(done.done_until, end, min(due, default=end))
+
+    def _promotions(self) -> list[Promotion]:
+        """The ledger's entries since the replay began."""
+        return [e for e in self._loop.ledger.history() if e.number > self.checkpoint.promotions_before]
+
+    def _send(self, callers: Callers, end: datetime) -> None:
+        done = self.checkpoint
+        if done.sent_until >= end:
+            return
+        due = self._traffic.due(done.done_until, end)
+        self._say(
+            f"{end:%d %B %Y}: {len(due.predictions)} rows fall due, {len(due.labels)} labels become known"
+        )
+        with done.timed("traffic"):
+            sent = callers.send(due)
+        done.requests += sent.requests
+        done.failed_requests += sent.failed
+        done.labels += sent.labels
+        done.uncaptured += sent.uncaptured
+        done.refused_rows += sent.refused.total()
+        done.sent_until = end
+        self._save()
+        if sent.refused:
+            reason, count = sent.refused.most_common(1)[0]
+            self._say(f"  the service refused {sent.refused.total()} of them, {count} because {reason}")
 
 
-def read_traffic(project: Project, path: Path) -> Traffic:
-    """Read a labelled file as what callers will send."""
-    _, rows = read_file(path)
-    records = take_rows(project, rows, Origin(path.name))
-    return Traffic(
-        sorted(records.predictions, key=lambda p: p.predicted_at),
-        sorted(records.row_labels, key=lambda x: x.known_at),
+def _said_of(taken: "Feedback") -> str:
+    collected, labels = taken.collected, taken.labels
+    median_s = labels.delay_median_s
+    delay = "" if median_s is None else f", median delay {timedelta(seconds=round(median_s))}"
+    return (
+        f"took in {collected.predictions} predictions and {collected.labels} labels, set aside "
+        f"{collected.quarantined}; of the last labels {labels.matched} matched, {labels.unmatched} not{delay}"
     )
 
 
-class Callers:
-    """Some callers that send traffic side by side, each row and each label in a request of its own.
-
-    `clock` is told to the server with every request: it must have been started to replay the past.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.sent = Sent()
-        self._first = Client(url, retries=0)
-        self._again = Client(url)
-        self._pool = ThreadPoolExecutor(_CALLERS)
-        self._counting = Lock()
-        self._ids: dict[str, str] = {}
-
-    def close(self) -> None:
-        """End the callers and their connections."""
-        self._pool.shutdown()
-        self._first.close()
-        self._again.close()
-
-    def send(self, traffic: Traffic) -> None:
-        """Send traffic hour by hour: what is due in one hour is answered before the next begins."""
-        for due in traffic.hours():
-            self._all(self._predict, _portions(due.predictions))
-            self._all(self._tell, _portions(due.labels))
-
-    def _all(self, work: Callable[[list[T]], None], portions: list[list[T]]) -> None:
-        for done in [self._pool.submit(work, portion) for portion in portions]:
-            done.result()
-
-    def _predict(self, predictions: Sequence[Prediction]) -> None:
-        for prediction in predictions:
-            row = Row(
-                {name: value for name, value in prediction.features.items() if value is not None},
-                prediction.reference_id,
-                prediction.predicted_at,
-            )
-            answer = self._sent(lambda client, row=row: client.predict([row], row.predicted_at))
-            with self._counting:
-                self._ids[prediction.prediction_id] = answer.predictions[0].prediction_id
-                self.sent.versions.add(answer.version)
-                self.sent.uncaptured += not answer.captured
-
-    def _tell(self, labels: Sequence[Label]) -> None:
-        for label in labels:
-            given = self._ids.get(label.prediction_id or "")
-            if given is None:
-                continue  # its prediction was made before the replay began
-            row = LabelRow(label.label, prediction_id=given, observed_at=label.observed_at)
-            self._sent(lambda client, row=row, at=label.known_at: client.feedback([row], at))
-            with self._counting:
-                self.sent.labels += 1
-
-    def _sent(self, ask: Callable[[Client], T]) -> T:
-        with self._counting:
-            self.sent.requests += 1
-        try:
-            return ask(self._first)
-        except ServiceUnavailable:
-            with self._counting:
-                self.sent.failed += 1
-            return ask(self._again)
+def _decided(decision: Decision) -> str:
+    return decision.sentence + (f"; {decision.workers} workers serve it" if decision.promote else "")
 
 
-def steps(since: datetime, until: datetime, every: timedelta) -> list[datetime]:
-    """List the ends of the steps from `since` to `until`, the last one included."""
-    ends: list[datetime] = []
-    while since < until:
-        since = min(since + every, until)
-        ends.append(since)
-    return ends
+def _beside(metric: str, step: Step) -> str:
+    if not step.rows:
+        return "no label became known"
+    told = ", ".join(
+        f"{name} {score:.4f}"
+        for name, scores in step.scores.items()
+        if (score := scores.get(metric)) is not None
+    )
+    return f"{metric} on {step.rows} rows: {told}"
 
 
-def day(year: int, month: int, number: int) -> datetime:
-    """Name a day's beginning in UTC."""
-    return datetime(year, month, number, tzinfo=UTC)
+def told_to_person(summary: dict[str, Any]) -> list[str]:
+    """Say a replay's summary to a person."""
+    counts = (
+        f"{summary['requests']} requests, {summary['failed_requests']} failed; {summary['retrainings']} "
+        f"retrainings, {summary['promotions']} promotions, {summary['refusals']} refusals, "
+        f"{summary['swaps']} swaps of a worker"
+    )
+    scores = [
+        f"{policy:>7}: " + ", ".join(f"{name} {score:.4f}" for name, score in summary[policy].items())
+        for policy in ("frozen", "loop", "always")
+    ]
+    spent = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in summary["seconds"].items())
+    return [counts, *scores, f"({spent})"]
 
 
-@contextmanager
-def callers(url: str) -> Generator[Callers]:
-    """Open callers, and end them."""
-    made = Callers(url)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-def _portions(items: list[T]) -> list[list[T]]:
-    return [part for part in (items[i::_CALLERS] for i in range(_CALLERS)) if part]
+def say(line: str) -> None:
+    """Tell the story on standard error, so that --json has standard output to itself."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

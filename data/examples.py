@@ -116,6 +116,18 @@ def query_examples(
     )
 
 
+def count_imported(store: Store, project: Project, since: datetime, until: datetime) -> int:
+    """Count the rows of history, which no model answered here, predicted in [since, until)."""
+    table = store.predictions(project)
+    within = and_(
+        table.c.predicted_at >= microseconds(since),
+        table.c.predicted_at < microseconds(until),
+        table.c.version.is_(None),
+    )
+    with store.reading() as connection:
+        return connection.execute(select(func.count()).select_from(table).where(within)).scalar_one()
+
+
 def features_frame(table: pa.Table, columns: Mapping[str, Column]) -> pd.DataFrame:
     """Turn a table's feature columns into what a model sees: float32, and text with "" for missing."""
     frame: dict[str, Any] = {}

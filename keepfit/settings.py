@@ -28,6 +28,7 @@ class Settings:
     serving_port: int = 8300
     prefect_port: int = 4200
     mlflow_port: int = 5000
+    console_port: int = 8400
     workers: int = 2
     project_name: str = "flights"
     """The project that the prediction service serves: the name in the project file, not its path."""
@@ -83,6 +84,11 @@ class Settings:
         """Where the registry is."""
         return f"http://{self.host}:{self.mlflow_port}"
 
+    @property
+    def console_url(self) -> str:
+        """Where people look at what is going on."""
+        return f"http://{self.host}:{self.console_port}"
+
     def journal(self, project: str) -> Path:
         """Where the workers write what they answered, and their status files."""
         return self.home / "journal" / project
@@ -98,6 +104,10 @@ class Settings:
     def landing(self, project: str) -> Path:
         """Where people and other systems drop files with rows or labels."""
         return self.home / "landing" / project
+
+    def replays(self, project: str) -> Path:
+        """Where replays keep how far they came."""
+        return self.home / "replays" / project
 
     def reports(self, project: str) -> Path:
         """Where the pages and verdicts of `watch` are."""

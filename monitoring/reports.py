@@ -144,7 +144,7 @@ def _evidently(before: pd.DataFrame, after: pd.DataFrame, numbers: list[str], te
             warnings.simplefilter("ignore", category)
         from evidently import DataDefinition, Dataset
         from evidently import Report as Page
-        from evidently.presets import DataDriftPreset, DataSummaryPreset
+        from evidently.presets import DataDriftPreset
 
         # Named, so that small windows are measured like large ones instead of tested.
         drift = DataDriftPreset(
@@ -155,7 +155,7 @@ def _evidently(before: pd.DataFrame, after: pd.DataFrame, numbers: list[str], te
             Dataset.from_pandas(frame[numbers + texts], data_definition=definition)
             for frame in (after, before)
         )
-        snapshot = Page([drift, DataSummaryPreset()]).run(after_set, before_set)
+        snapshot = Page([drift]).run(after_set, before_set)
         return snapshot.get_html_str(as_iframe=False)
 
 

@@ -121,7 +121,8 @@ class App:
     async def _model(self, _: Request) -> Response:
         seen = await self._worker.statuses()
         own = _worker_answer(self._worker.status())
-        return answered(ModelAnswer(self._worker.project, own, [_worker_answer(status) for status in seen]))
+        everyone = [_worker_answer(status) for status in seen]
+        return answered(ModelAnswer(self._worker.project, own, everyone, self._settings.replay))
 
     async def _live(self, _: Request) -> Response:
         return Response(200, b'{"status":"live"}')

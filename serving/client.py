@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from data.records import new_id
+from data.records import ids_of, new_id
 from keepfit.errors import RequestRefused, ServiceUnavailable
 from serving.contract import (
     ErrorAnswer,
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _BACKOFF_S = 0.05
+_COME_AGAIN = (503, 507)
 
 
 class Client:
@@ -35,7 +36,8 @@ class Client:
     waiting 0.05, 0.1, 0.2, ... seconds in between; an answer that takes longer than `timeout_s` is not.
     A request that is tried again may have been served before its connection broke: each carries an
     idempotency key (`key`, or one made for it), by which the store keeps its predictions and labels once.
-    Raises ServiceUnavailable, and RequestRefused for every answer of 400 and above.
+    Raises ServiceUnavailable, also for an answer that asks to come again (503, 507); and RequestRefused for
+    every other answer of 400 and above.
     """
 
     def __init__(self, url: str, timeout_s: float = 10.0, retries: int = 5) -> None:
@@ -122,6 +124,8 @@ class Client:
                 broken = fault
                 continue
             self._idle.append(connection)
+            if response.status in _COME_AGAIN:
+                raise ServiceUnavailable(_refusal(self.url + path, response.status, content))
             if response.status >= 400:
                 raise RequestRefused(_refusal(self.url + path, response.status, content))
             return content
@@ -134,6 +138,11 @@ class Client:
         except IndexError:
             host, port = self._address
             return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+
+
+def prediction_ids(rows: Sequence[Row], key: str) -> list[str]:
+    """Name the predictions that a request for these rows under this key makes, whenever it is sent."""
+    return ids_of(key, _encode(PredictRequest(list(rows))), len(rows))
 
 
 def _refusal(where: str, status: int, content: bytes) -> str:

@@ -93,11 +93,15 @@ class WorkerAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ModelAnswer(Struct, frozen=True):
-    """GET /v1/model: what the answering worker serves, and every worker seen in the last 5 seconds."""
+    """GET /v1/model: what the answering worker serves, and every worker seen in the last 5 seconds.
+
+    `replay` says that callers may set the clock of a request.
+    """
 
     project: str
     worker: WorkerAnswer
     workers: list[WorkerAnswer]
+    replay: bool = False
 
 
 class ErrorDetail(Struct, frozen=True):

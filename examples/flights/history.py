@@ -9,6 +9,7 @@ import argparse
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from zlib import crc32
 
 import pandas as pd
 import pyarrow as pa
@@ -46,19 +47,22 @@ Weekday 1 is Monday; distance is in miles, temp in Fahrenheit, wind in miles per
 an inch, pressure in millibars, visib in miles."""
 
 
-def write_history(path: Path, since: date | None = None, until: date | None = None) -> int:
+def write_history(
+    path: Path, since: date | None = None, until: date | None = None, share: float = 1.0
+) -> int:
     """Write the flights that should depart in [since, until), UTC days, as Parquet; return how many.
 
-    The file appears under its name only when it is whole.
+    Of all flights a `share` is drawn, by their ids: the same ones at every call. The file appears under
+    its name only when it is whole.
     """
-    table = read_history(since, until)
+    table = read_history(since, until, share)
     part = path.with_name(f"{path.name}.part")
     pq.write_table(table, part)
     part.replace(path)
     return table.num_rows
 
 
-def read_history(since: date | None = None, until: date | None = None) -> pa.Table:
+def read_history(since: date | None = None, until: date | None = None, share: float = 1.0) -> pa.Table:
     """Return the flights that should depart in [since, until), UTC days, in the order of their departure.
 
     `late` (0 or 1) and `landed_at` are null where a flight was cancelled or diverted.
@@ -68,7 +72,8 @@ def read_history(since: date | None = None, until: date | None = None) -> pa.Tab
         flights = flights[flights["predicted_at"] >= _midnight(since)]
     if until is not None:
         flights = flights[flights["predicted_at"] < _midnight(until)]
-    flights = _with_outcome(_with_weather(_with_schedule(flights)))
+    flights = _drawn(_with_schedule(flights), share)
+    flights = _with_outcome(_with_weather(flights))
     flights = flights.sort_values(["predicted_at", "flight_id"])
     table = pa.Table.from_pandas(flights[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     return table.replace_schema_metadata(None)
@@ -92,6 +97,12 @@ def _with_schedule(flights: pd.DataFrame) -> pd.DataFrame:
         weekday=local.dt.isocalendar().day,
         planned_minutes=_planned_minutes(flights),
     )
+
+
+def _drawn(flights: pd.DataFrame, share: float) -> pd.DataFrame:
+    if share >= 1:
+        return flights
+    return flights[[crc32(flight.encode()) < share * 2**32 for flight in flights["flight_id"]]]
 
 
 def _planned_minutes(flights: pd.DataFrame) -> pd.Series:
@@ -149,8 +160,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT.parquet")
     parser.add_argument("--since", type=date.fromisoformat, help="first UTC day, such as 2013-01-01")
     parser.add_argument("--until", type=date.fromisoformat, help="the UTC day before which to end")
+    parser.add_argument("--share", type=float, default=1.0, help="the share of flights to draw, such as 0.1")
     asked = parser.parse_args()
-    print(f"{write_history(asked.out, asked.since, asked.until)} flights written to {asked.out}")
+    written = write_history(asked.out, asked.since, asked.until, asked.share)
+    print(f"{written} flights written to {asked.out}")
 
 
 if __name__ == "__main__":
