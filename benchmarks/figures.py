@@ -79,6 +79,44 @@ class Stopwatch:
         return median(worked for _, worked in self._laps[name])
 
 
+class Parts:
+    """Seconds on the wall by part of a whole; what one part does inside another is not the other's."""
+
+    def __init__(self) -> None:
+        self._inside = [0.0]
+        self._round: dict[str, float] = {}
+        self._rounds: list[dict[str, float]] = []
+
+    @contextmanager
+    def lap(self, name: str) -> Generator[None]:
+        """Measure what runs inside."""
+        began = time.perf_counter()
+        self._inside.append(0.0)
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - began
+            self._round[name] = self._round.get(name, 0.0) + took - self._inside.pop()
+            self._inside[-1] += took
+
+    def end_round(self) -> None:
+        """Begin again from nothing."""
+        self._rounds.append(self._round)
+        self._round = {}
+
+    def forget_round(self) -> None:
+        """Leave out what was measured since the last round ended."""
+        self._round = {}
+
+    def median(self, name: str) -> float:
+        """Give the median over the rounds of a part's seconds; a part that was not reached took none."""
+        return median(measured.get(name, 0.0) for measured in self._rounds)
+
+    def median_round(self) -> float:
+        """Give the median of the whole rounds."""
+        return median(sum(measured.values()) for measured in self._rounds)
+
+
 def cores() -> list[int]:
     """List the cores that this process may run on."""
     return sorted(os.sched_getaffinity(0))

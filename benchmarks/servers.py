@@ -50,7 +50,7 @@ class Served:
 @contextmanager
 def serving(module: str, settings: Settings) -> Generator[Served]:
     """Run `python -m module` on the first core until it is left; it is given its own port."""
-    settings = replace(settings, serving_port=_free_port(), workers=1)
+    settings = replace(settings, serving_port=free_port(), workers=1)
     settings.home.mkdir(parents=True, exist_ok=True)
     log = settings.home / f"{module}.log"
     with log.open("wb") as told, _pinned(cores()[0]):
@@ -115,7 +115,8 @@ def _wait_until_ready(served: Served, process: "subprocess.Popen[bytes]", log: P
     sys.exit(f"{served.name} did not become ready:\n{log.read_text()[-3000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tasks.collect import Progress as Advance
+Advance = Callable[[int], None]
+"""Called with how many more rows were read."""
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What is up on a home: the file and the lock by which other processes see it, and ending it from there."""
 
 import fcntl
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -50,10 +52,14 @@ def bring_down(settings: Settings, timeout_s: float = 60.0) -> bool:
     process = _process(found)
     if process is not None:
         process.terminate()
-        try:
-            process.wait(timeout_s)
-        except psutil.TimeoutExpired:
-            process.kill()
+        deadline = time.monotonic() + timeout_s
+        # It has ended as well when nobody asked yet how: who started it may not wait for it.
+        while _process(found) is not None:
+            with suppress(psutil.TimeoutExpired):
+                process.wait(0.1)
+            if time.monotonic() > deadline:
+                process.kill()
+                break
     left = guard.end(found.stack, grace_s=timeout_s / 4)
     return process is not None or left > 0
 

@@ -45,6 +45,13 @@ def services(settings: Settings) -> list[Service]:
     prefect_port, mlflow_port = str(settings.prefect_port), str(settings.mlflow_port)
     return [
         Service(
+            "console",
+            (python, "-m", "monitoring.console"),
+            answers(f"{settings.console_url}/health/live"),
+            Port(settings.console_port, "KEEPFIT_CONSOLE_PORT", host),
+            Address("console", settings.console_url, "what is going on: start here"),
+        ),
+        Service(
             "serving",
             (python, "-m", "serving"),
             answers(f"{settings.serving_url}/health/live"),
@@ -122,19 +129,21 @@ def environment(settings: Settings, project: str, name: str) -> dict[str, str]:
         "GX_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        # By default a registry that is away is asked for minutes: 7 times, 120 s each.
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Threads of OpenMP that wait in a loop starve the servers beside them: leave half of the cores.
         "OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2))),
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "PREFECT_HOME": str(settings.home / "prefect"),
         "PREFECT_API_URL": f"{settings.prefect_url}/api",
+        # 60 by default. Asked up to 6 times, with pauses of 2 to 32 s: a restart of a minute is outlived, and
+        # a server that hangs is given up after two and a half.
+        "PREFECT_API_REQUEST_TIMEOUT": "15",
+        "PREFECT_CLIENT_MAX_RETRIES": "5",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # by default runs are kept for good
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # 10 by default: how long a run waits to be seen
         "PREFECT_LOGGING_EXTRA_LOGGERS": "keepfit,data,monitoring,tasks,flows",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # a step outside of a flow has nowhere to tell
         "PREFECT_CLI_COLORS": "false",
     }
 

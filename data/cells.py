@@ -10,12 +10,35 @@ from keepfit.errors import RowRefused
 from keepfit.spec import Column, Project, Value
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_ABSENT = {"", "na", "n/a", "nan", "null", "none"}
+"""How tables write that a number is missing; as a category each of them may be a name."""
 _YEARS = (1970, 2200)
 """What every store and every tool downstream can count in nanoseconds, as over HTTP."""
 
 
+def is_missing(raw: object) -> bool:
+    """Say whether a cell holds nothing, whatever it should be."""
+    return raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw))
+
+
+def is_absent(raw: object) -> bool:
+    """Say whether a cell that should be a number holds none: nothing, or text such as NA."""
+    return raw.strip().lower() in _ABSENT if isinstance(raw, str) else is_missing(raw)
+
+
 def parse_time(project: Project, name: str, raw: object) -> datetime:
     """Read an aware time; one without an offset is in the project's timezone, or refused."""
+    time = written_time(name, raw)
+    if time.tzinfo is not None:
+        return time
+    if project.timezone is None:
+        msg = f"{name}: the time {time} has no offset; add one, or name the project's timezone"
+        raise RowRefused(msg)
+    return time.replace(tzinfo=ZoneInfo(project.timezone))
+
+
+def written_time(name: str, raw: object) -> datetime:
+    """Read a time as it is written, with an offset or without; raise RowRefused when it is none."""
     if isinstance(raw, str):
         try:
             raw = datetime.fromisoformat(raw)
@@ -30,11 +53,6 @@ def parse_time(project: Project, name: str, raw: object) -> datetime:
     if not _YEARS[0] < raw.year < _YEARS[1]:
         msg = f"{name}: expected a time from {_YEARS[0] + 1} to {_YEARS[1] - 1}, got {raw}"
         raise RowRefused(msg)
-    if raw.tzinfo is None:
-        if project.timezone is None:
-            msg = f"{name}: the time {raw} has no offset; add one, or name the project's timezone"
-            raise RowRefused(msg)
-        return raw.replace(tzinfo=ZoneInfo(project.timezone))
     return raw
 
 
@@ -46,7 +64,7 @@ def untyped(column: Column) -> Column:
 
 def coerced(name: str, column: Column, raw: object) -> Value:
     """Read a cell as its column's kind where that is beyond doubt; otherwise leave it to be refused."""
-    if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
+    if is_missing(raw) or (column.kind != "category" and is_absent(raw)):
         return None
     if isinstance(raw, Decimal):
         raw = float(raw)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 
+from data.dialects import insert
 from data.records import now
 from data.store import Store
-from data.tables import decisions, microseconds
+from data.tables import as_time, decisions, microseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,15 @@ class Decision:
         return f"{challenger} refused: {'; '.join(self.objections)}"
 
 
+@dataclass(frozen=True)
+class KeptDecision:
+    """A decision under the key of its retrain, which never changes, and when it was written down."""
+
+    key: str
+    recorded_at: datetime
+    decision: Decision
+
+
 def save_decision(store: Store, decision: Decision, key: str) -> None:
     """Keep a decision under the key of its retrain; a retrain that is run again replaces its own."""
     row = {
@@ -66,22 +77,38 @@ def save_decision(store: Store, decision: Decision, key: str) -> None:
         "content": msgspec.json.encode(decision).decode(),
     }
     with store.transaction() as connection:
-        connection.execute(
-            decisions.delete().where(decisions.c.project == decision.project, decisions.c.key == key)
-        )
-        connection.execute(decisions.insert().values(row))
+        kept = insert(connection, decisions).values(row)
+        connection.execute(kept.on_conflict_do_update(index_elements=["project", "key"], set_=row))
 
 
 def read_decisions(store: Store, project: str, limit: int = 100) -> list[Decision]:
     """Return the last decisions, newest first."""
-    query = (
-        select(decisions.c.content)
+    return [kept.decision for kept in kept_decisions(store, project, limit)]
+
+
+def kept_decisions(store: Store, project: str, limit: int = 100) -> list[KeptDecision]:
+    """Return the last decisions with their keys, newest first."""
+    with store.reading() as connection:
+        return [_kept(row) for row in connection.execute(_newest(project).limit(limit))]
+
+
+def kept_decision(store: Store, project: str, key: str) -> KeptDecision | None:
+    """Return the decision that is kept under a key, or None."""
+    with store.reading() as connection:
+        row = connection.execute(_newest(project).where(decisions.c.key == key)).first()
+        return None if row is None else _kept(row)
+
+
+def _newest(project: str) -> Select[Any]:
+    return (
+        select(decisions.c.key, decisions.c.recorded_at, decisions.c.content)
         .where(decisions.c.project == project)
         .order_by(decisions.c.recorded_at.desc())
-        .limit(limit)
     )
-    with store.reading() as connection:
-        return [_decision(row.content) for row in connection.execute(query)]
+
+
+def _kept(row: Row[Any]) -> KeptDecision:
+    return KeptDecision(row.key, as_time(row.recorded_at), _decision(row.content))
 
 
 def _decision(content: str) -> Decision:

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from data.cells import coerced, label_value, parse_time, untyped
+from data.cells import coerced, is_absent, is_missing, label_value, parse_time, untyped
 from data.files import BadRow, Row
 from data.records import Label, Prediction, Rejected, now, uuid7
 from data.store import Batch
@@ -20,7 +19,7 @@ from keepfit.errors import FileUnreadable, RowRefused
 from keepfit.spec import Project, Value, is_storable
 
 _HASHED = "hmac-sha256:"
-_LONGEST_REFERENCE = 200
+_LONGEST_ID = 200
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,8 @@ def _prediction(project: Project, row: Row, origin: Origin, copies: Counter[str]
 
 def _row_label(project: Project, row: Row, prediction: Prediction, origin: Origin) -> Label | None:
     raw = row.get(project.target.name)
-    if raw is None or (isinstance(raw, float) and math.isnan(raw)):
+    # A class may be called "none"; a number is not.
+    if is_missing(raw) or (project.target.kind != "multiclass" and is_absent(raw)):
         return None
     observed_at = prediction.predicted_at
     if project.label_time is not None:
@@ -204,7 +204,7 @@ def _label(project: Project, row: Row, origin: Origin) -> Label:
         observed_at=observed_at,
         known_at=known_at,
         source=origin.name,
-        prediction_id=None if prediction_id is None else str(prediction_id),
+        prediction_id=None if prediction_id is None else _own_id("prediction_id", prediction_id),
         reference_id=reference,
     )
 
@@ -224,12 +224,17 @@ def _features(project: Project, row: Mapping[str, object]) -> dict[str, Value]:
 def _reference(project: Project, row: Row) -> str | None:
     for name in (project.reference, "reference_id"):
         if name is not None and row.get(name) is not None:
-            reference = str(row[name])
-            if len(reference) > _LONGEST_REFERENCE or not is_storable(reference):
-                msg = f"{name}: expected at most {_LONGEST_REFERENCE} characters of text; use another id"
-                raise RowRefused(msg)
-            return reference
+            return _own_id(name, row[name])
     return None
+
+
+def _own_id(name: str, raw: object) -> str:
+    """Read an id that a caller gave; every store can keep it, and find a record by it."""
+    given = str(raw)
+    if not 0 < len(given) <= _LONGEST_ID or not is_storable(given):
+        msg = f"{name}: expected 1 to {_LONGEST_ID} characters of text; use another id"
+        raise RowRefused(msg)
+    return given
 
 
 def _subject(project: Project, row: Row) -> str | None:

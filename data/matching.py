@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Select, select
+from sqlalchemy import FromClause, Select, Table, and_, case, false, func, or_, select, union_all
 
 from data import tables
 from data.store import Store
@@ -33,58 +33,82 @@ class LabelCounts:
 
 
 def count_labels(store: Store, project: Project, since: datetime, as_of: datetime) -> LabelCounts:
-    """Count the labels known from `since` (not included) to `as_of` (included)."""
-    labels = store.read_arrow(_labels(project, as_of), _LABELS).to_pandas()
-    predictions = store.read_arrow(_predictions(store, project, as_of), _PREDICTIONS).to_pandas()
-    by_id = predictions.set_index("prediction_id")["predicted_at"]
-    by_reference = predictions.dropna(subset="reference_id").groupby("reference_id")["predicted_at"].max()
-    told = labels["label_text"].fillna(labels["label_number"].astype(str))
-    key = labels["prediction_id"].fillna("") + "\x1f" + labels["reference_id"].fillna("")
-    before = labels.groupby(key).cumcount()
-    same_before = labels.groupby([key, told]).cumcount()
-    predicted_at = labels["prediction_id"].map(by_id).fillna(labels["reference_id"].map(by_reference))
-    counted = labels["known_at"] > microseconds(since)
-    matched = counted & predicted_at.notna()
-    delays = ((labels["known_at"] - predicted_at)[matched]).to_numpy(dtype="float64") / 1e6
+    """Count the labels known from `since` (not included) to `as_of` (included).
+
+    Only those are read; what came before of the same keys, and their predictions, are looked up by index.
+    """
+    predictions = store.predictions(project)
+    of_both_kinds = (_counted(predictions, project, since, as_of, by) for by in ("prediction", "reference"))
+    read = store.read_arrow(union_all(*of_both_kinds), _COUNTED)
+    predicted_at, said = read["predicted_at"].to_numpy(), read["said"].to_numpy()
+    observed_at, known_at = (read[name].to_numpy() for name in ("observed_at", "known_at"))
+    matched = ~np.isnan(predicted_at)
+    delays = (known_at - predicted_at)[matched] / 1e6
     return LabelCounts(
-        labels=int(counted.sum()),
+        labels=read.num_rows,
         matched=int(matched.sum()),
-        unmatched=int((counted & predicted_at.isna()).sum()),
-        doubled=int((counted & (same_before > 0)).sum()),
-        contradicting=int((counted & (before > same_before)).sum()),
-        early=int((matched & (labels["observed_at"] < predicted_at)).sum()),
+        unmatched=int((~matched).sum()),
+        doubled=int((said & _SAME > 0).sum()),
+        contradicting=int((said & _OTHER > 0).sum()),
+        early=int((observed_at < predicted_at).sum()),
         delay_median_s=float(np.median(delays)) if len(delays) else None,
         delay_95_s=float(np.quantile(delays, 0.95)) if len(delays) else None,
     )
 
 
-_LABELS = pa.schema(
+_SAME, _OTHER = 1, 2
+_COUNTED = pa.schema(
     [
-        ("prediction_id", pa.string()),
-        ("reference_id", pa.string()),
-        ("label_number", pa.float64()),
-        ("label_text", pa.string()),
         ("observed_at", pa.int64()),
         ("known_at", pa.int64()),
+        ("predicted_at", pa.float64()),  # microseconds of this century are exact
+        ("said", pa.int64()),  # before: the same, another, both
     ]
 )
-_PREDICTIONS = pa.schema(
-    [("prediction_id", pa.string()), ("reference_id", pa.string()), ("predicted_at", pa.int64())]
-)
 
 
-def _labels(project: Project, as_of: datetime) -> Select[Any]:
-    # In the order in which they were known, then by id, which rises within a moment: "before" means that.
-    labels = tables.labels
-    return (
-        select(*(labels.c[name] for name in _LABELS.names))
-        .where(labels.c.project == project.name, labels.c.known_at <= microseconds(as_of))
-        .order_by(labels.c.known_at, labels.c.label_id)
+def _counted(
+    predictions: Table,
+    project: Project,
+    since: datetime,
+    as_of: datetime,
+    by: Literal["prediction", "reference"],
+) -> Select[Any]:
+    # One select for each kind of key: one for "either" would find no index.
+    told = tables.labels.alias("told")
+    if by == "prediction":
+        has_key, key = told.c.prediction_id.is_not(None), "prediction_id"
+    else:
+        has_key, key = told.c.prediction_id.is_(None), "reference_id"
+    predicted_at = select(func.max(predictions.c.predicted_at)).where(
+        predictions.c[key] == told.c[key], predictions.c.known_at <= microseconds(as_of)
+    )
+    return select(
+        told.c.observed_at,
+        told.c.known_at,
+        predicted_at.scalar_subquery(),
+        _said_before(told, key).scalar_subquery(),
+    ).where(
+        has_key,
+        told.c.project == project.name,
+        told.c.known_at > microseconds(since),
+        told.c.known_at <= microseconds(as_of),
     )
 
 
-def _predictions(store: Store, project: Project, as_of: datetime) -> Select[Any]:
-    predictions = store.predictions(project)
-    return select(*(predictions.c[name] for name in _PREDICTIONS.names)).where(
-        predictions.c.known_at <= microseconds(as_of)
+def _said_before(told: FromClause, key: str) -> Select[Any]:
+    before = tables.labels.alias("before")
+    same = func.coalesce(
+        before.c.label_text == told.c.label_text, before.c.label_number == told.c.label_number, false()
     )
+    known_at = before.c.known_at + 0  # no plain column: else SQLite looks by time and not by key
+    earlier = or_(
+        known_at < told.c.known_at,
+        and_(known_at == told.c.known_at, before.c.label_id < told.c.label_id),  # ids rise within a moment
+    )
+    of_key = [before.c.project == told.c.project, before.c[key] == told.c[key]]
+    if key == "reference_id":
+        of_key.append(before.c.prediction_id.is_(None))
+    told_same = func.max(case((same, _SAME), else_=0))
+    told_other = func.max(case((same, 0), else_=_OTHER))
+    return select(func.coalesce(told_same + told_other, 0)).where(earlier, *of_key)

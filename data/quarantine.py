@@ -40,6 +40,21 @@ class Quarantine:
             rows = connection.execute(query.order_by(quarantine.c.number.desc())).all()
         return [_entry(row) for row in rows]
 
+    def waiting(
+        self, reason: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[Quarantined]:
+        """Return entries that wait, newest first: for one reason or all, with numbers below `before`."""
+        query = select(quarantine).where(
+            quarantine.c.project == self.project, quarantine.c.readmitted_at.is_(None)
+        )
+        if reason is not None:
+            query = query.where(quarantine.c.reason == reason)
+        if before is not None:
+            query = query.where(quarantine.c.number < before)
+        with self.store.reading() as connection:
+            rows = connection.execute(query.order_by(quarantine.c.number.desc()).limit(limit)).all()
+        return [_entry(row) for row in rows]
+
     def count(self) -> int:
         """Count what waits: entries that were not readmitted."""
         query = select(func.count()).where(

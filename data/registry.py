@@ -1,23 +1,44 @@
-"""Versions and the champion alias: the doorway to MLflow."""
+"""Versions and the champion alias: the doorway to MLflow.
+
+How long MLflow is waited for stands here, and nowhere else: a question that is not answered takes
+`(1 + RETRIES) * TIMEOUT_S` and a second, and then the registry is left alone for `REST_S`. A flow that needs
+minutes may so wait for a registry that hangs once before it trains and once after: 42 s together.
+"""
 
 import tempfile
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow import environment_variables as switches
+from mlflow.entities import Metric, RunTag
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
+from requests import RequestException
 
 from data.bundles import digest_of
-from keepfit.errors import ServiceUnavailable, StateError, VersionNotFound
+from data.circuit import Circuit
+from keepfit.errors import RegistryUnavailable, StateError, VersionNotFound
+
+TIMEOUT_S = 10
+"""How long MLflow may take to begin an answer, and between two pieces of it; 120 by default."""
+RETRIES = 1
+"""How often a question is asked again; 7 by default, which is minutes."""
+REST_S = 60.0
+"""How long a registry that did not answer is not asked again by the same flow."""
 
 CHAMPION = "champion"
 _KEY = "keepfit.key"
 _DIGEST = "keepfit.digest"
 _PROMOTION = "keepfit.promotion"
 _FOLDER = "bundle"
+_RETRYING = (
+    (switches.MLFLOW_HTTP_REQUEST_MAX_RETRIES, RETRIES),
+    (switches.MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR, 1),
+)
 _REFUSED = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
@@ -33,8 +54,12 @@ class Registry:
     url: str
     project: str
     _client: MlflowClient = field(init=False, repr=False)
+    _circuit: Circuit = field(default_factory=lambda: Circuit(REST_S), init=False, repr=False)
 
     def __post_init__(self) -> None:
+        for switch, value in ((switches.MLFLOW_HTTP_REQUEST_TIMEOUT, TIMEOUT_S), *_RETRYING):
+            if not switch.is_set():  # a person's own goes first
+                switch.set(value)
         object.__setattr__(self, "_client", MlflowClient(self.url))
 
     def version(self, key: str) -> int:
@@ -56,11 +81,12 @@ class Registry:
             run = self._model_version(version).run_id
             assert run is not None
             self._client.log_artifacts(run, str(bundle), _FOLDER)
-            for name, value in metrics.items():
-                self._client.log_metric(run, name, value)
-            for name, text in {**tags, _DIGEST: digest_of(bundle)}.items():
-                self._client.set_tag(run, name, text[:5000])
-                self._client.set_model_version_tag(self.project, str(version), name, text[:5000])
+            told = {name: text[:5000] for name, text in {**tags, _DIGEST: digest_of(bundle)}.items()}
+            at = int(time.time() * 1000)
+            scores = [Metric(name, value, at, 0) for name, value in metrics.items()]
+            self._client.log_batch(run, scores, tags=[RunTag(*tag) for tag in told.items()])
+            for name, text in told.items():
+                self._client.set_model_version_tag(self.project, str(version), name, text)
             self._client.set_terminated(run)
 
     @contextmanager
@@ -145,12 +171,16 @@ class Registry:
 
     @contextmanager
     def _answering(self) -> Generator[None]:
+        if (refusal := self._circuit.refusal()) is not None:
+            raise RegistryUnavailable(refusal)
         try:
             yield
-        except MlflowException as fault:
-            what = fault.message.splitlines()[0] if fault.message else fault.error_code
-            if fault.error_code in _REFUSED:
+        except (MlflowException, RequestException) as fault:
+            what = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+            if isinstance(fault, MlflowException) and fault.error_code in _REFUSED:
                 msg = f"the registry at {self.url} refused what it was given: {what}"
                 raise StateError(msg) from fault
             msg = f"the registry at {self.url} does not answer: {what}; start it with bin/keepfit up"
-            raise ServiceUnavailable(msg) from fault
+            if not isinstance(fault, RestException):  # that one is an answer, though no good one
+                self._circuit.failed(msg)
+            raise RegistryUnavailable(msg) from fault

@@ -1,4 +1,4 @@
-"""Predictions, labels and quarantine in SQL: the store of record, SQLite by default."""
+"""Predictions, labels and quarantine in SQL: the store of record, SQLite by default, PostgreSQL by URL."""
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,31 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Select,
-    Table,
-    create_engine,
-    event,
-    inspect,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy import CompoundSelect, Connection, Engine, Select, Table, inspect, select, update
+from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from data import tables
+from data import dialects, shape, tables
 from data.records import Label, Prediction, Rejected
 from data.rows import label_row, prediction_row, rejected_row
-from data.tables import microseconds, storage
-from keepfit.errors import ServiceUnavailable, StateError
+from data.tables import microseconds
+from keepfit.errors import KeepfitError, ServiceUnavailable, StateError
 from keepfit.spec import Project
 
-_BUSY_TIMEOUT_S = 30.0
-_ROWS_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 5_000
+"""Few enough that Python's garbage collector does not look through them again and again."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +69,15 @@ class Store:
 
     url: str
     engine: Engine = field(init=False)
+    _tables: dict[shape.Key, Table] = field(default_factory=dict[shape.Key, Table], init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.url.startswith("sqlite:///"):
-            Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        if not self.url.startswith("sqlite:///"):
-            kind = self.url.partition(":")[0]
-            msg = f"KEEPFIT_DATABASE_URL={kind}:...: only sqlite:///FILE can be used so far"
-            raise StateError(msg)
-        self.engine = create_engine(self.url)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _make_durable)
-            event.listen(self.engine, "begin", _begin_immediately)
-        with self.transaction() as connection:
-            tables.metadata.create_all(connection)
+        self.engine = dialects.connect(self.url)
+        try:
+            self._make_tables()
+        except KeepfitError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -109,8 +92,8 @@ class Store:
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """Read one consistent state, without waiting for who writes."""
-        with self._answering(), self.engine.connect().execution_options(reading=True) as connection:
-            yield connection
+        with self._answering(), self.engine.connect() as connection:
+            yield dialects.reading(connection)
 
     def take_in(
         self, project: Project, batch: Batch, move: OffsetMove | None = None, file: LandedFile | None = None
@@ -137,9 +120,9 @@ class Store:
             if file is not None:
                 _remember_file(connection, project.name, file)
             return Taken(
-                self._insert_new(connection, table, predicted),
-                self._insert_new(connection, tables.labels, labelled),
-                self._insert_new(connection, tables.quarantine, refused),
+                _insert_new(connection, table, predicted),
+                _insert_new(connection, tables.labels, labelled),
+                _insert_new(connection, tables.quarantine, refused),
             )
 
     def is_taken(self, project: str, sha256: str) -> bool:
@@ -165,88 +148,74 @@ class Store:
 
     def predictions(self, project: Project) -> Table:
         """Describe the project's predictions as they are in the database, making or widening the table."""
-        numbers = self.feature_numbers(project)
-        columns = [(numbers[name], column) for name, column in project.features.items()]
-        with self.transaction() as connection:
-            table = tables.predictions_table(
-                self._project_number(connection, project.name), columns, project.target.outputs
-            )
-            self._widen(connection, table)
-        return table
+        # Nothing of a table ever goes away: what was found once is there.
+        key = shape.key(project)
+        if (known := self._tables.get(key)) is None:
+            with self.reading() as connection:
+                known = shape.known_table(connection, project)
+            if known is None:
+                with self.transaction() as connection:
+                    known = shape.make_table(connection, project)
+            self._tables[key] = known
+        return known
 
     def feature_numbers(self, project: Project) -> Mapping[str, int]:
         """Number the project's features; a feature that changes its kind gets a new number."""
-        known = tables.features
+        with self.reading() as connection:
+            if (known := shape.known_features(connection, project)) is not None:
+                return known
         with self.transaction() as connection:
-            rows = connection.execute(select(known).where(known.c.project == project.name)).all()
-            numbers = {(row.name, storage(row.kind)): row.number for row in rows}
-            following = max((row.number for row in rows), default=0) + 1
-            for name, column in project.features.items():
-                if (name, storage(column.kind)) not in numbers:
-                    connection.execute(
-                        known.insert().values(
-                            project=project.name, number=following, name=name, kind=column.kind
-                        )
-                    )
-                    numbers[name, storage(column.kind)] = following
-                    following += 1
-        return {name: numbers[name, storage(c.kind)] for name, c in project.features.items()}
+            return shape.make_features(connection, project)
 
-    def read_arrow(self, query: Select[Any], schema: pa.Schema) -> pa.Table:
+    def read_arrow(self, query: Select[Any] | CompoundSelect[Any], schema: pa.Schema) -> pa.Table:
         """Read a query in bulk as Arrow, its columns in the order and of the types of the schema."""
         # Through SQLAlchemy's own connection: an Arrow driver brings a second copy of SQLite, and two
         # copies in one process undo each other's locks, which damages the file (see docs/adr).
         with self.reading() as connection:
+            # The driver's own rows: SQLAlchemy's would cost a third more. Streamed, where it would hold them all.
+            cursor = connection.execute(query, execution_options={"stream_results": True}).cursor
+            assert cursor is not None
             batches = [
                 pa.record_batch(list(zip(*rows, strict=True)), schema=schema)
-                for rows in connection.execute(query).partitions(_ROWS_AT_ONCE)
+                for rows in iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), [])
             ]
-        return pa.Table.from_batches(batches, schema=schema)
+        return pa.Table.from_batches(batches, schema=schema).combine_chunks()
+
+    def _make_tables(self) -> None:
+        with self.reading() as connection:
+            if set(tables.metadata.tables) <= set(inspect(connection).get_table_names()):
+                return
+        try:
+            with self.transaction() as connection:
+                dialects.lock_shape(connection)
+                tables.metadata.create_all(connection)
+        except (ProgrammingError, InternalError) as fault:
+            what = f"{_said(fault)}; let its user create tables there"
+            msg = f"the store at {dialects.place(self.engine)} refuses to make its tables: {what}"
+            raise StateError(msg) from fault
 
     @contextmanager
     def _answering(self) -> Generator[None]:
         try:
             yield
-        except OperationalError as fault:
-            msg = f"the store at {self.engine.url!r} does not answer: {fault.orig}; try again when it does"
+        except (OperationalError, PoolExhausted) as fault:
+            where = f"the store at {dialects.place(self.engine)}"
+            msg = f"{where} does not answer: {_said(fault)}; try again when it does"
             raise ServiceUnavailable(msg) from fault
 
-    def _project_number(self, connection: Connection, name: str) -> int:
-        query = select(tables.projects.c.number).where(tables.projects.c.name == name)
-        number = connection.execute(query).scalar_one_or_none()
-        if number is None:
-            connection.execute(tables.projects.insert().values(name=name))
-            number = connection.execute(query).scalar_one()
-        return number
 
-    def _widen(self, connection: Connection, table: Table) -> None:
-        if not inspect(connection).has_table(table.name):
-            table.create(connection)
-            return
-        present = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in present:
-                added = CreateColumn(column).compile(dialect=self.engine.dialect)
-                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {added}"))
-
-    def _insert_new(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-        if not rows:
-            return 0
-        insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self.engine.dialect.name]
-        return connection.execute(insert(table).on_conflict_do_nothing(), list(rows)).rowcount
+def _insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    if not rows:
+        return 0
+    key = next(iter(table.primary_key)).name
+    # In the order of their keys: two that bring the same rows then wait for each other, and never both.
+    ordered = sorted(rows, key=lambda row: row[key]) if key in rows[0] else list(rows)
+    new = dialects.insert(connection, table).on_conflict_do_nothing()
+    return connection.execute(new, ordered, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _make_durable(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own objects
-    connection.isolation_level = None  # we say BEGIN ourselves, see below
-    connection.execute(f"PRAGMA busy_timeout={int(_BUSY_TIMEOUT_S * 1000)}")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-
-
-def _begin_immediately(connection: Connection) -> None:
-    # A transaction that reads first and writes later would fail, not wait, when another writes between.
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _said(fault: Exception) -> str:
+    return " ".join(str(getattr(fault, "orig", None) or fault).split())
 
 
 def _move_offset(connection: Connection, project: str, move: OffsetMove) -> None:

@@ -6,11 +6,44 @@ Times are whole microseconds since 1970 in UTC, which SQLite and PostgreSQL orde
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    TypeDecorator,
+    types,
+)
+from sqlalchemy.dialects import postgresql
 
 from keepfit.spec import Column as Feature
+from keepfit.spec import is_storable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Compared and ordered by its bytes, as SQLite does, whatever language a PostgreSQL database speaks.
+Text = types.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+
+class Words(TypeDecorator[str]):
+    """Text for people that may come from anywhere: what a store cannot keep of it is written as its escape.
+
+    So a torn line of a journal can be set aside whatever its bytes are. Keys and values are refused instead.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as SQLAlchemy calls it
+        """Write NULs, which PostgreSQL refuses, and halves of characters, which are no UTF-8, in ASCII."""
+        if value is None or is_storable(value):
+            return value
+        return value.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
 
 metadata = MetaData()
 
@@ -40,7 +73,7 @@ labels = Table(
     Column("label_text", Text),
     Column("observed_at", BigInteger, nullable=False),
     Column("known_at", BigInteger, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("source", Words, nullable=False),
     Index("labels_by_prediction", "project", "prediction_id"),
     Index("labels_by_reference", "project", "reference_id"),
     Index("labels_by_known_at", "project", "known_at"),
@@ -51,9 +84,9 @@ quarantine = Table(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("project", Text, nullable=False, index=True),
     Column("kind", Text, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("content", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("source", Words, nullable=False),
     Column("known_at", BigInteger, nullable=False),
     Column("readmitted_at", BigInteger),
 )
@@ -69,7 +102,7 @@ landed_files = Table(
     metadata,
     Column("project", Text, primary_key=True),
     Column("sha256", Text, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("name", Words, nullable=False),
     Column("known_at", BigInteger, nullable=False),
 )
 promotions = Table(
@@ -81,7 +114,7 @@ promotions = Table(
     Column("kind", Text, nullable=False),
     Column("version", Integer),
     Column("digest", Text),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("snapshot_id", Text),
     Column("training_until", BigInteger),
     Column("snapshot_until", BigInteger),

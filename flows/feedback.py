@@ -10,7 +10,8 @@ from data.matching import LabelCounts, count_labels
 from data.records import now
 from flows.steps import step
 from tasks.collect import Collected, drain_journals, take_landed
-from tasks.loop import open_loop
+from tasks.collect import readmit as take_again
+from tasks.loop import Loop, open_loop
 from tasks.reconcile import reconcile
 
 _log = logging.getLogger(__name__)
@@ -23,18 +24,24 @@ class Feedback:
     collected: Collected
     labels: LabelCounts
     said: tuple[str, ...]
+    readmitted: tuple[int, ...] = ()
+    """The numbers of the quarantine that were asked for and are taken in by now."""
+    failed_again: tuple[int, ...] = ()
+    """Those that were asked for and stay."""
 
 
 @flow(name="feedback", validate_parameters=True)
-def feedback(project: str, as_of: datetime | None = None) -> Feedback:
+def feedback(project: str, as_of: datetime | None = None, readmit: list[int] | None = None) -> Feedback:
     """Drain the journals, take the landing folder, and put alias and pointer right by the ledger.
 
     Args:
         project: The project: a file, a folder or an import path.
         as_of: Count the labels known at this time; now when left empty.
+        readmit: The numbers of rows in quarantine to try again, as the project is now.
     """
     loop = open_loop(project)
     collected = step(drain_journals)(loop) + step(take_landed)(loop)
+    readmitted, failed_again = _readmit(loop, readmit or [])
     until = as_of or now()  # asked after the collecting: what landed is known only from then on
     counts = step(count_labels)(loop.store, loop.project, until - loop.project.current, until)
     said = tuple(step(reconcile)(loop, until))
@@ -45,4 +52,16 @@ def feedback(project: str, as_of: datetime | None = None) -> Feedback:
         collected.quarantined,
         "; ".join(said) or "nothing had to be put right",
     )
-    return Feedback(collected, counts, said)
+    return Feedback(collected, counts, said, readmitted, failed_again)
+
+
+def _readmit(loop: Loop, numbers: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Try rows of the quarantine again, and tell those that are taken in from those that stay."""
+    if not numbers:
+        return (), ()
+    step(take_again)(loop, numbers)
+    entries = loop.quarantine.entries(numbers)
+    readmitted = tuple(sorted(entry.number for entry in entries if entry.readmitted_at is not None))
+    failed_again = tuple(sorted(entry.number for entry in entries if entry.readmitted_at is None))
+    _log.info("readmitted %d of the quarantine; %d failed again", len(readmitted), len(failed_again))
+    return readmitted, failed_again

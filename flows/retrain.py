@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import cached_property
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 
 from data.bundles import Bundle, Lineage, sha256
 from data.decisions import Decision, save_decision
@@ -14,8 +13,15 @@ from data.promotions import Promotion
 from data.records import now
 from data.snapshots import Snapshot
 from data.splits import Split, split
-from flows.steps import artifact_key, step
-from keepfit.errors import BundleError, ChampionChanged, ConversionError, ProjectError, SnapshotTooSmall
+from flows.steps import leave_page, step
+from keepfit.errors import (
+    BundleError,
+    ChampionChanged,
+    ConversionError,
+    ProjectError,
+    RegistryUnavailable,
+    SnapshotTooSmall,
+)
 from keepfit.settings import code_commit
 from tasks.assemble import assemble_snapshot
 from tasks.collect import drain_journals
@@ -107,13 +113,15 @@ def retrain(project: str, reason: str = "by hand", as_of: datetime | None = None
         decision = _decided(turn)
     except (SnapshotTooSmall, ConversionError, ProjectError, BundleError) as refusal:
         decision = turn.decision(objections=(str(refusal),), rehearsal=turn.rehearsal)
-    # With what was decided: one that was overtaken by its equal does not stand in its place.
-    save_decision(loop.store, decision, sha256(f"{turn.key}\n{decision.sentence}".encode()))
-    _log.info("%s", decision.sentence)
-    create_markdown_artifact(
-        page(decision), key=f"{artifact_key(loop.name)}-decision", description=decision.sentence
-    )
+    _keep(turn, decision)
+    leave_page(f"{loop.name}-decision", page(decision), decision.sentence)
     return decision
+
+
+def _keep(turn: Turn, decision: Decision) -> None:
+    # With what was decided: one that was overtaken by its equal does not stand in its place.
+    save_decision(turn.loop.store, decision, sha256(f"{turn.key}\n{decision.sentence}".encode()))
+    _log.info("%s", decision.sentence)
 
 
 def _decided(turn: Turn) -> Decision:
@@ -130,7 +138,12 @@ def _decided(turn: Turn) -> Decision:
         return replace(decision, rehearsal=True, objections=(judged, *challenge.verdict.objections))
     tags = {"verdict": "passed" if challenge.verdict.promote else "refused"}
     tags["reasons"] = "; ".join(challenge.verdict.objections or challenge.verdict.reasons)
-    bundle = step(register)(turn.loop, challenge.candidate, turn.key, tags)
+    try:
+        bundle = step(register)(turn.loop, challenge.candidate, turn.key, tags)
+    except RegistryUnavailable as away:
+        # The flow fails, for somebody must look; what was found is kept, and a later retrain goes on.
+        _keep(turn, replace(decision, objections=(f"it could not be registered: {away}",)))
+        raise
     decision = replace(decision, version=bundle.manifest.version)
     return _swapped(turn, bundle, decision) if challenge.verdict.promote else decision
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from data.records import now
-from flows.steps import artifact_key, step
+from flows.steps import leave_page, step
 from monitoring.reports import Judged, Report
 from tasks.assess import assess, report
 from tasks.collect import drain_journals
@@ -48,9 +47,8 @@ def watch(project: str, as_of: datetime | None = None) -> Watched:
     written = step(report)(loop, assessment)
     sentence = say(assessment.judged)
     _log.info("%s", sentence)
-    create_markdown_artifact(
-        f"{sentence}\n\nThe report: `{written.page or written.verdict}`",
-        key=f"{artifact_key(loop.name)}-watch",
+    leave_page(
+        f"{loop.name}-watch", f"{sentence}\n\nThe report: `{written.page or written.verdict}`", sentence
     )
     if assessment.judged.reason is not None:
         _ask_for_retrain(loop.name, project, assessment.judged.reason.evidence, known_at)

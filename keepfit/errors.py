@@ -77,6 +77,10 @@ class ServiceUnavailable(ServiceError):
     """A process of the stack cannot be reached."""
 
 
+class RegistryUnavailable(ServiceUnavailable):
+    """The registry of models does not answer: what it keeps is put right when it does."""
+
+
 class RequestRefused(ServiceError):
     """The prediction service refused a request; the message is its own."""
 

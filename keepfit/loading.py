@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from keepfit.errors import ProjectError, ProjectNotFound
+from keepfit.errors import ProjectError, ProjectNotFound, ProjectRefused
+from keepfit.misuse import explained
 from keepfit.settings import ROOT
 from keepfit.spec import Project
 
@@ -60,15 +61,27 @@ def _module(place: str, where: str) -> ModuleType:
         return importlib.import_module(place)
     except ProjectError:
         raise
-    except ModuleNotFoundError as missing:
-        if missing.name is not None and f"{place}.".startswith(f"{missing.name}."):
-            raise ProjectNotFound(f"{where}: {_NOWHERE}") from None
-        msg = f"{where}: it imports {missing.name!r}, which is not installed; `uv add` what provides it"
-        raise ProjectError(msg) from missing
-    except Exception as fault:  # the project file is the user's: whatever it raises is theirs to read
-        place_of = _line_of(fault, path)
-        msg = f"{where}: importing it failed{place_of}: {type(fault).__name__}: {fault}"
-        raise ProjectError(msg) from fault
+    except (Exception, SystemExit) as fault:  # the project file is the user's: so is whatever it raises
+        raise _refusal(fault, place, where, path) from fault
+
+
+def _refusal(fault: Exception | SystemExit, place: str, where: str, path: Path) -> ProjectError:
+    """Say what went wrong while a project was imported, and in which line of its file."""
+    line = _line_of(fault, path)
+    if isinstance(fault, SystemExit):
+        return ProjectRefused(
+            f"{where}: it ends the program{line} (sys.exit) when it is imported; take that out, "
+            "or put it under `if __name__ == '__main__':`"
+        )
+    if isinstance(fault, ModuleNotFoundError):
+        if fault.name is not None and f"{place}.".startswith(f"{fault.name}."):
+            return ProjectNotFound(f"{where}: {_NOWHERE}")
+        return ProjectError(
+            f"{where}: it imports {fault.name!r}, which is not installed; `uv add` what provides it"
+        )
+    if meant := explained(fault):
+        return ProjectRefused(f"{where}:{line}: {meant}")
+    return ProjectError(f"{where}: importing it failed{line}: {type(fault).__name__}: {fault}")
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -93,7 +106,7 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
-def _line_of(fault: Exception, path: Path) -> str:
+def _line_of(fault: BaseException, path: Path) -> str:
     line = getattr(fault, "lineno", None)
     trace = fault.__traceback__
     while trace is not None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keepfit.errors import ProjectRefused
 from keepfit.gates import Gate
+from keepfit.mistyped import mistyped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,6 +201,9 @@ class Project:
     """Turn the fitted estimator into ONNX; without it, skl2onnx does."""
 
     def __post_init__(self) -> None:
+        if refusal := mistyped(self):
+            msg = f"project {self.name!r}: {refusal}"
+            raise ProjectRefused(msg)
         object.__setattr__(self, "features", dict(self.features))
         object.__setattr__(self, "metrics", tuple(self.metrics))
         object.__setattr__(self, "gates", tuple(self.gates))

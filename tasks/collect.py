@@ -1,5 +1,6 @@
 """Collect what came in: drain the journals, take the landing folder, import history."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,10 +18,13 @@ from data.intake import (
     take_rows,
 )
 from data.journal import Chunk, journal_files, read_journal
+from data.parts import WHOLE, Chosen, Part
 from data.records import CapturedPredictions, Label, Prediction, Rejected, new_id, now
 from data.store import AlreadyTaken, Batch, LandedFile, OffsetMove, Taken
 from keepfit.errors import FileUnreadable, StateError
 from tasks.loop import Loop
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 """Called with how many more rows were read."""
@@ -35,6 +39,8 @@ class Collected:
     quarantined: int = 0
     files: tuple[str, ...] = ()
     refused_files: tuple[str, ...] = ()
+    left_out: int = 0
+    """Rows of a file that lie outside of the part that was asked for."""
     positions: dict[str, int] = field(default_factory=dict[str, int])
     """How far each journal file was read."""
 
@@ -91,15 +97,16 @@ class FileGrows(StateError):
     """A landing file changed while it was read."""
 
 
-def import_file(loop: Loop, path: Path, progress: Progress) -> Collected:
+def import_file(loop: Loop, path: Path, progress: Progress, part: Part = WHOLE) -> Collected:
     """Take a file of history: a prediction is known when it was made, a label at the project's `label_time`.
 
-    Raises AlreadyTaken when this content was imported before, FileUnreadable when it is no such file.
+    Raises AlreadyTaken when this part of this content was imported before, FileUnreadable when it is no
+    such file.
     """
     if not path.is_file():
         msg = f"{path}: there is no such file; import takes {', '.join(sorted(set(FORMATS.values())))}"
         raise FileUnreadable(msg)
-    return _take_file(loop, path, Origin(path.name, subject_key=loop.subject_key), progress)
+    return _take_file(loop, path, Origin(path.name, subject_key=loop.subject_key), progress, part)
 
 
 def readmit(loop: Loop, numbers: list[int]) -> Collected:
@@ -108,7 +115,9 @@ def readmit(loop: Loop, numbers: list[int]) -> Collected:
     for entry in loop.quarantine.entries(numbers):
         origin = Origin(entry.source, entry.known_at, loop.subject_key)
         batch = _sift(loop, _again(loop, entry.kind, entry.content, origin), origin)
-        if entry.readmitted_at is None and not batch.rejected:
+        if batch.rejected:
+            _log.info("row %d of the quarantine fails again: %s", entry.number, batch.rejected[0].reason)
+        elif entry.readmitted_at is None:
             total += _collected(loop.store.take_in(loop.project, batch))
             loop.quarantine.readmitted([entry.number])
     return total
@@ -147,20 +156,28 @@ def _journaled(loop: Loop, chunk: Chunk) -> Records:
     return records
 
 
-def _take_file(loop: Loop, path: Path, origin: Origin, progress: Progress | None = None) -> Collected:
-    digest = content_hash(path)
+def _take_file(
+    loop: Loop, path: Path, origin: Origin, progress: Progress | None = None, part: Part = WHOLE
+) -> Collected:
+    content = content_hash(path)
+    digest = part.digest(content)
     if loop.store.is_taken(loop.name, digest):
-        msg = f"{path.name}: this content was taken in before; nothing is left to do"
+        what = "these rows were" if part.bounded else "this content was"
+        msg = f"{path.name}: {what} taken in before; nothing is left to do"
         raise AlreadyTaken(msg)
     columns, rows = read_file(path)
-    take = take_rows if kind_of_file(loop.project, columns, path.name) == "rows" else take_labels
-    records = take(loop.project, _counted(rows, progress), origin)
+    kind = kind_of_file(loop.project, columns, path.name)
+    if part.bounded and kind == "labels":
+        msg = f"{path.name}: holds labels, and a part is chosen by the time of rows; import it whole"
+        raise FileUnreadable(msg)
+    chosen = Chosen(loop.project, part, _counted(rows, progress))
+    records = (take_rows if kind == "rows" else take_labels)(loop.project, chosen, origin)
     batch = _sift(loop, records, origin)
-    if content_hash(path) != digest:
+    if content_hash(path) != content:
         msg = f"{path.name}: changed while it was read; it is left for the next run"
         raise FileGrows(msg)
     taken = loop.store.take_in(loop.project, batch, file=LandedFile(digest, path.name, now()))
-    return _collected(taken) + Collected(files=(path.name,))
+    return _collected(taken) + Collected(files=(path.name,), left_out=chosen.left_out)
 
 
 def _sift(loop: Loop, records: Records, origin: Origin) -> Batch:

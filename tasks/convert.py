@@ -43,7 +43,9 @@ def convert(project: Project, estimator: object, sample: pd.DataFrame) -> Conver
             msg = f"project {project.name!r}: export= gave bytes that are no ONNX model; see onnx.ModelProto"
             raise ConversionError(msg) from fault
     converted = _skl2onnx(project, estimator)
-    return Converted(converted.SerializeToString(), _answer_output(project, converted))
+    _name_inputs(converted, list(project.features))
+    # By place: a feature may be called `probabilities`, and the output is then called otherwise.
+    return Converted(converted.SerializeToString(), converted.graph.output[-1].name)
 
 
 def golden_rows(sample: pd.DataFrame, seed: int) -> list[dict[str, Value]]:
@@ -90,7 +92,12 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
             # Protobuf's, about skl2onnx's own habits.
             warnings.simplefilter("ignore", DeprecationWarning)
             exact = with_float32_thresholds(estimator)
-            return cast(onnx.ModelProto, to_onnx(exact, initial_types=inputs, options=options))
+            # Outputs of names that no feature has: skl2onnx would call two tensors `label` without a word.
+            outputs = [(name, None) for name in _output_names(project)]
+            return cast(
+                onnx.ModelProto,
+                to_onnx(exact, initial_types=inputs, options=options, final_types=outputs),
+            )
     except _FAULTS as fault:
         first = str(fault).strip().splitlines()[0][:300] if str(fault).strip() else type(fault).__name__
         msg = (
@@ -98,6 +105,27 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
             "replace that step, or bring export="
         )
         raise ConversionError(msg) from fault
+
+
+def _output_names(project: Project) -> list[str]:
+    names = ["value"] if project.target.kind == "regression" else ["class", "probabilities"]
+    while set(names) & set(project.features):
+        names = [f"{name}_" for name in names]
+    return names
+
+
+def _name_inputs(model: onnx.ModelProto, names: list[str]) -> None:
+    """Call the inputs as the features are: skl2onnx writes an underscore for each other character.
+
+    No other tensor bears a name with such a character, so none is named twice.
+    """
+    renamed = {
+        given.name: name for given, name in zip(model.graph.input, names, strict=True) if given.name != name
+    }
+    for given in model.graph.input:
+        given.name = renamed.get(given.name, given.name)
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
 def _refuse_native_categories(project: Project, estimator: object) -> None:

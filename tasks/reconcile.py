@@ -5,7 +5,7 @@ from datetime import datetime
 from data.bundles import Bundle
 from data.promotions import Kind, Promotion
 from data.releases import Pointer, move_pointer, read_pointer, released
-from keepfit.errors import BundleDamaged, ServiceUnavailable, StateError, VersionNotFound
+from keepfit.errors import BundleDamaged, RegistryUnavailable, StateError, VersionNotFound
 from tasks.loop import Loop
 from tasks.register import fetch, release
 from tasks.swap import promote, settle
@@ -16,13 +16,15 @@ def reconcile(loop: Loop, as_of: datetime) -> list[str]:
 
     A promotion that nobody confirmed, because its flow died, is brought to its end. An alias that a
     person moved becomes a promotion "by hand" when that version has a verified bundle; otherwise it is
-    moved back.
+    moved back. A registry that is away leaves the rest to the next time.
     """
-    said = settle_latest(loop)
+    said: list[str] = []
     try:
-        return said + _put_alias_right(loop, as_of)
-    except ServiceUnavailable as fault:
-        return [*said, f"the registry's alias was left as it is: {fault}"]
+        said += settle_latest(loop)
+        said += _put_alias_right(loop, as_of)
+    except RegistryUnavailable as fault:
+        said.append(f"what needs the registry was left as it is: {fault}")
+    return said
 
 
 def settle_latest(loop: Loop) -> list[str]:

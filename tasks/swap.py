@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from data.promotions import Promotion
 from data.records import now
 from data.releases import POINTER, Pointer, WorkerStatus, move_pointer, read_pointer, read_statuses
-from keepfit.errors import ChampionChanged, ServiceUnavailable
+from keepfit.errors import ChampionChanged, RegistryUnavailable
 from tasks.loop import Loop
 
 _POLL_S = 0.1
@@ -72,7 +72,7 @@ def project_alias(loop: Loop, entry: Promotion) -> None:
     """Move the registry's alias to what the ledger says; a registry that is away is put right later."""
     try:
         loop.registry.name_champion(entry.version, entry.number)
-    except ServiceUnavailable:
+    except RegistryUnavailable:
         # The alias is a projection: the next feedback flow puts it right.
         return
 

@@ -7,12 +7,16 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from control.services import environment
 from control.stack import Stack
 from keepfit.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.databases import Postgres
 
 _SETTINGS = pytest.StashKey[Settings]()
 _OURS = ("KEEPFIT_", "PYTHONPATH")
@@ -23,12 +27,13 @@ NAME = "parcels"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the stack's home and ports before a test module is imported, and tell Prefect and MLflow."""
-    prefect, mlflow, serving = _quiet_ports(3)
+    prefect, mlflow, serving, console = _quiet_ports(4)
     settings = Settings(
         home=Path(tempfile.mkdtemp(prefix="keepfit-tests-")),
         prefect_port=prefect,
         mlflow_port=mlflow,
         serving_port=serving,
+        console_port=console,
         project_name=NAME,
         replay=True,
     )
@@ -61,6 +66,15 @@ def pytest_terminal_summary(
     home = config.stash[_SETTINGS].home
     if exitstatus == pytest.ExitCode.TESTS_FAILED and home.exists():
         terminalreporter.write_line(f"the stack's home, with its logs: {home}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Postgres"]:
+    """A real PostgreSQL, once a session and test process: it takes a second."""
+    from tests.databases import running_postgres  # SQLAlchemy, which many tests need not wait for
+
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.bundles import digest_of
-from keepfit.errors import ServiceUnavailable, VersionNotFound
+from keepfit.errors import RegistryUnavailable, VersionNotFound
 
 
 @dataclass
@@ -59,12 +59,12 @@ class FakeRegistry:
 
     def name_champion(self, version: int | None, promotion: int) -> None:
         if version is not None and not 0 < version <= len(self.keys):
-            raise ServiceUnavailable(f"the registry does not answer: there is no version {version}")
+            raise RegistryUnavailable(f"the registry does not answer: there is no version {version}")
         self._answer()
         self.named, self.promotion = version, promotion
 
     def _answer(self, version: int | None = None) -> None:
         if self.away:
-            raise ServiceUnavailable("the registry does not answer: it is away")
+            raise RegistryUnavailable("the registry does not answer: it is away")
         if version is not None and not 0 < version <= len(self.keys):
             raise VersionNotFound(f"version {version}: the registry has none; see its page")

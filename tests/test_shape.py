@@ -27,7 +27,11 @@ DOORWAYS = {
     "onnxruntime": {"serving.predictor"},
     "skl2onnx": {"tasks.convert"},
     "sklearn": {"monitoring.scoring"},
-    "uvicorn": {"serving.supervision"},
+    "starlette": {
+        *(f"monitoring.console.{name}" for name in ("actions", "pages", "rendering", "site")),
+    },
+    "jinja2": {"monitoring.console.rendering"},
+    "uvicorn": {"serving.supervision", "monitoring.console.__main__"},
     "prefect": {
         *(f"flows.{name}" for name in ("feedback", "retrain", "rollback", "steps", "watch")),
         *("control.deployments", "control.orchestrator"),
@@ -38,6 +42,15 @@ DOORWAYS = {
 TOO_HEAVY_TO_SERVE = {
     *("prefect", "mlflow", "great_expectations", "evidently", "pandas", "sklearn"),
     *("sqlalchemy", "pyarrow", "onnx", "skl2onnx", "typer"),
+}
+TOO_HEAVY_TO_LOOK = {
+    "prefect",
+    "mlflow",
+    "great_expectations",
+    "evidently",
+    "pandas",
+    "sklearn",
+    "onnxruntime",
 }
 SEEN_OF_SERVING = {"serving.contract", "serving.client", "serving.predictor"}
 
@@ -111,6 +124,14 @@ def test_a_serving_worker_imports_none_of_the_heavy_libraries() -> None:
     assert loaded & TOO_HEAVY_TO_SERVE == set()
 
 
+def test_the_console_imports_none_of_the_heavy_libraries() -> None:
+    look = "import sys, monitoring.console.__main__; print(*{name.split('.')[0] for name in sys.modules})"
+    told = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(told.stdout.split())
+    assert {"monitoring", "starlette"} <= loaded
+    assert loaded & TOO_HEAVY_TO_LOOK == set()
+
+
 @pytest.mark.parametrize("package", ["tasks", "flows"])
 def test_steps_see_of_serving_only_its_contract_its_client_and_its_predictor(package: str) -> None:
     seen = {i for file in modules(package).values() for i in imported(file) if i.startswith("serving.")}
@@ -131,7 +152,9 @@ def test_only_the_settings_read_the_environment() -> None:
 def test_no_judgement_reads_the_clock() -> None:
     readers = {n for n, file in ALL.items() if {"datetime.now", "datetime.utcnow"} & set(attributes(file))}
     assert readers == {"data.records", "control.services", "control.stack"}
-    judges = [*modules("monitoring").values(), *(ALL[n] for n in ("tasks.decide", "keepfit.gates"))]
+    # The console judges nothing: it says how long ago something was.
+    monitoring = [file for name, file in modules("monitoring").items() if ".console." not in name]
+    judges = [*monitoring, *(ALL[n] for n in ("tasks.decide", "keepfit.gates"))]
     assert [file.name for file in judges if "data.records.now" in set(imported(file))] == []
 
 

@@ -23,10 +23,11 @@ def deployment(prefect: httpx.Client, name: str) -> dict[str, Any]:
 
 
 def test_every_address_of_the_table_answers(real_stack: Stack) -> None:
+    assert real_stack.addresses()[0].name == "console"
     names = {
         each.name: httpx.get(each.url, follow_redirects=True).status_code for each in real_stack.addresses()
     }
-    assert names.keys() == {"serving", "prefect", "mlflow"}
+    assert names.keys() == {"console", "serving", "prefect", "mlflow"}
     assert (names["prefect"], names["mlflow"]) == (200, 200)
 
 

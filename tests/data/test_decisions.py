@@ -1,6 +1,4 @@
 import math
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +6,6 @@ import pytest
 from data.decisions import Decision, read_decisions, save_decision
 from data.store import Store
 from tests.making import NOON
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'keepfit.db'}")
-    yield made
-    made.close()
 
 
 def decision(**changed: Any) -> Decision:

@@ -1,11 +1,8 @@
 import itertools
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
@@ -17,13 +14,6 @@ from tests.making import DAY, HOUR, NOON, ROW, label, prediction, project, take
 from tests.monitoring.windows_of import window
 
 LATER = NOON + 10 * DAY
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'keepfit.db'}")
-    yield made
-    made.close()
 
 
 def labels(store: Store, as_of: Any = LATER, of: Any = None) -> dict[str, Any]:
@@ -197,14 +187,6 @@ def by_hand(predictions: Any, told: Any, as_of: Any) -> dict[str, tuple[bool, An
 
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store that is made once: each try has a project of its own in it."""
-    made = Store(f"sqlite:///{tmp_path_factory.mktemp('shared') / 'keepfit.db'}")
-    yield made
-    made.close()
 
 
 def kept(store: Store, predictions: Any, told: Any) -> Project:

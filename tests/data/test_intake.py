@@ -143,7 +143,7 @@ def test_a_project_whose_labels_have_no_time_knows_them_at_once() -> None:
         ({"predicted_at": "2026-03-01T12:00"}, "predicted_at: the time 2026-03-01 12:00:00 has no offset"),
         ({"observed_at": "soon"}, "observed_at: expected a time such as"),
         ({"late": "maybe"}, "late: expected true or false, got 'maybe'"),
-        ({"reference_id": "x" * 1000}, "reference_id: expected at most 200 characters"),
+        ({"reference_id": "x" * 1000}, "reference_id: expected 1 to 200 characters"),
     ],
 )
 def test_a_row_is_refused_with_the_column_and_the_reason(changed: Any, reason: str) -> None:

@@ -1,8 +1,9 @@
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis
@@ -10,24 +11,10 @@ from hypothesis import strategies as st
 
 from data.examples import query_examples
 from data.matching import LabelCounts, count_labels
-from data.store import Store
+from data.store import Batch, Store
 from tests.making import DAY, HOUR, NOON, label, prediction, project, take
 
 LATER = NOON + 10 * DAY
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path_factory.mktemp('shared') / 'keepfit.db'}")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'keepfit.db'}")
-    yield made
-    made.close()
 
 
 def counted(store: Store, since: Any = NOON - DAY, as_of: Any = LATER) -> LabelCounts:
@@ -98,7 +85,63 @@ def test_classes_are_compared_as_classes(store: Store) -> None:
     assert (counts.doubled, counts.contradicting) == (1, 1)
 
 
+def straightforward(told: Any, made: Any, since: Any, as_of: Any) -> LabelCounts:
+    """Count by the definition: each label beside all that were known before it."""
+    known = sorted((each for each in told if each[4] <= as_of), key=lambda each: (each[4], each[0]))
+    there = [each for each in made if each[3] <= as_of]
+    counted, delays = Counter[str](), []
+    for place, (_, (key, reference), value, observed, known_at) in enumerate(known):
+        if known_at <= since:
+            continue
+        words = [each[2] for each in known[:place] if each[1] == (key, reference)]
+        times = [at for name, of, at, _ in there if (name == key if key is not None else of == reference)]
+        counted["labels"] += 1
+        counted["matched" if times else "unmatched"] += 1
+        counted["doubled"] += value in words
+        counted["contradicting"] += any(word != value for word in words)
+        counted["early"] += bool(times) and observed < max(times)
+        delays += [(known_at - max(times)).total_seconds()] if times else []
+    median, late = np.quantile(delays, [0.5, 0.95]).tolist() if delays else (None, None)
+    return LabelCounts(**dict(counted), delay_median_s=median, delay_95_s=late)
+
+
 _numbers = itertools.count()
+hours = st.integers(0, 6).map(lambda n: NOON + n * HOUR)
+either = st.sampled_from([("p0", None), ("p1", None), (None, "r"), (None, "s"), ("nobody", None)])
+
+
+@given(
+    told=st.lists(st.tuples(either, st.sampled_from([0.0, 1.5, 2.5]), hours, hours), max_size=8),
+    made=st.lists(st.tuples(st.sampled_from([None, "r", "s"]), hours, hours), max_size=3),
+    since=hours,
+    as_of=hours,
+)
+@hypothesis(deadline=None, max_examples=40)
+def test_labels_are_counted_as_they_are_defined(
+    shared: Store, told: Any, made: Any, since: Any, as_of: Any
+) -> None:
+    number = next(_numbers)
+    of = project("regression", name=f"defined-{number}")
+    labels = [(f"{number}-{i}", *each) for i, each in enumerate(told)]
+    predictions = [(f"p{i}", *each) for i, each in enumerate(made)]
+    batch = Batch(
+        [prediction(name, at, known_at=known, reference_id=r) for name, r, at, known in predictions],
+        [
+            label(key, value, known, observed_at=observed, reference_id=reference, label_id=name)
+            for name, (key, reference), value, observed, known in labels
+        ],
+    )
+    shared.take_in(of, batch)
+    found = count_labels(shared, of, since, as_of)
+    expected = straightforward(labels, predictions, since, as_of)
+    assert replace(found, delay_median_s=None, delay_95_s=None) == replace(
+        expected, delay_median_s=None, delay_95_s=None
+    )
+    assert (found.delay_median_s, found.delay_95_s) == pytest.approx(
+        (expected.delay_median_s, expected.delay_95_s)
+    )
+
+
 keys = st.sampled_from([("p", None), ("q", None), (None, "r"), ("nobody", None)])
 
 

@@ -1,10 +1,8 @@
 import itertools
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +17,8 @@ from tests.making import DAY, NOON
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'keepfit.db'}"
-
-
-@pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    store = Store(url)
-    yield Ledger(store, "made")
-    store.close()
+def ledger(store: Store) -> Ledger:
+    return Ledger(store, "made")
 
 
 def promotion(version: int | None = 1, **changed: Any) -> Promotion:
@@ -80,13 +71,13 @@ def test_a_promotion_over_a_champion_that_was_replaced_is_refused_and_leaves_not
 
 
 def test_of_several_that_judged_against_one_champion_exactly_one_is_promoted(
-    url: str, ledger: Ledger
+    store_url: str, ledger: Ledger
 ) -> None:
     first = ledger.append(promotion(1), None)
     together = threading.Barrier(6)
 
     def promote(version: int) -> Promotion | None:
-        store = Store(url)
+        store = Store(store_url)
         together.wait()
         try:
             return Ledger(store, "made").append(promotion(version), first)
@@ -113,13 +104,6 @@ def test_each_project_has_a_ledger_of_its_own(ledger: Ledger) -> None:
     ledger.append(promotion(1), None)
     assert other.champion() is None
     assert other.append(promotion(9), None).number == 1
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path_factory.mktemp('shared') / 'keepfit.db'}")
-    yield made
-    made.close()
 
 
 _numbers = itertools.count()

@@ -1,19 +1,9 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from data.quarantine import Quarantine
 from data.records import Rejected
 from data.store import Batch, Store
 from tests.making import NOON, project
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'keepfit.db'}")
-    yield made
-    made.close()
 
 
 @pytest.fixture

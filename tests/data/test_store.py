@@ -1,5 +1,4 @@
-import tempfile
-from collections.abc import Iterator
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,18 +23,6 @@ REJECTED = Rejected("row", "{}", "no", "a.csv", NOON)
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'deep' / 'keepfit.db'}"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    made = Store(url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def journal(tmp_path: Path) -> Path:
     path = tmp_path / "a.journal"
     path.touch()
@@ -51,9 +38,9 @@ def counts(store: Store, of: Project) -> tuple[int, int, int]:
         )
 
 
-def test_what_was_taken_is_there_for_another_process(store: Store, url: str) -> None:
+def test_what_was_taken_is_there_for_another_process(store: Store, store_url: str) -> None:
     take(store, project(), prediction("p"), label("p"))
-    other = Store(url)
+    other = Store(store_url)
     assert len(query_examples(other, project(), LATER)) == 1
     other.close()
 
@@ -72,15 +59,16 @@ def test_records_taken_in_twice_are_there_once_as_they_were_first(store: Store) 
     assert counts(store, project())[:2] == (1, 1)
 
 
+_numbers = itertools.count()
+
+
 @given(names=st.lists(st.lists(st.sampled_from("abcdef"), max_size=6), max_size=6))
 @hypothesis(deadline=None, max_examples=15)
-def test_however_often_records_come_each_is_there_once(names: Any) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{folder}/keepfit.db")
-        taken = [store.take_in(project(), Batch([prediction(n) for n in some])) for some in names]
-        once = {n for some in names for n in some}
-        assert counts(store, project())[0] == sum(t.predictions for t in taken) == len(once)
-        store.close()
+def test_however_often_records_come_each_is_there_once(shared: Store, names: Any) -> None:
+    of = project(name=f"made-{next(_numbers)}")
+    taken = [shared.take_in(of, Batch([prediction(n) for n in some])) for some in names]
+    once = {n for some in names for n in some}
+    assert counts(shared, of)[0] == sum(t.predictions for t in taken) == len(once)
 
 
 def test_lines_of_a_journal_are_taken_in_once(store: Store, journal: Path) -> None:
@@ -131,11 +119,13 @@ def test_what_fails_in_the_middle_leaves_nothing(store: Store, journal: Path) ->
     assert store.journal_positions("made") == {}
 
 
-def test_threads_that_bring_the_same_lines_take_them_in_once(url: str, store: Store, journal: Path) -> None:
+def test_threads_that_bring_the_same_lines_take_them_in_once(
+    store_url: str, store: Store, journal: Path
+) -> None:
     store.predictions(project())
 
     def drain(number: int) -> int:
-        mine = Store(url)
+        mine = Store(store_url)
         try:
             batch = Batch([prediction(f"{i}") for i in range(50)], rejected=[REJECTED])
             return mine.take_in(project(), batch, move=OffsetMove(journal, 0, 100 + number)).predictions

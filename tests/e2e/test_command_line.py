@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from tests.e2e.worlds import MOVED, PER_DAY, START, made, write_project
 
 pytestmark = pytest.mark.e2e
 
-COMMANDS = ["up", "down", "status", "check", "import", "retrain", "rollback", "serve", "demo"]
+COMMANDS = [
+    *("new", "up", "down", "status", "check", "import"),
+    *("feedback", "watch", "retrain", "rollback", "serve", "replay", "demo"),
+]
 HEAVY = {
     "pandas",
     "sklearn",
@@ -43,10 +47,11 @@ class Said:
 
     @property
     def refusal(self) -> str:
-        """The one sentence of a command that was refused."""
+        """The one sentence of a command that was refused, behind what it said that it was doing."""
         assert self.code == 1, self
         assert self.out == ""
-        (line,) = self.err.splitlines()
+        *doing, line = self.err.splitlines()
+        assert [said for said in doing if not said.endswith(" ...")] == []
         assert line.startswith("keepfit: ")
         return line
 
@@ -142,7 +147,7 @@ def test_a_history_that_is_not_there_is_refused(keepfit: Keepfit, parcels: str) 
     assert "there is no such file" in keepfit("import", "-p", parcels, "history.csv").refusal
 
 
-@pytest.mark.parametrize("command", ["retrain", "rollback"])
+@pytest.mark.parametrize("command", ["feedback", "watch", "retrain", "rollback"])
 def test_what_needs_the_stack_says_how_to_start_it(keepfit: Keepfit, parcels: str, command: str) -> None:
     assert "start everything with bin/keepfit up" in keepfit(command, "-p", parcels).refusal
 
@@ -199,6 +204,40 @@ def test_check_of_a_project_that_cannot_be_served_names_the_cure(keepfit: Keepfi
 def test_import_counts_what_it_took_and_what_it_set_aside(imported: Imported) -> None:
     rows = 30 * PER_DAY
     assert imported.said.json == {"rows": rows - 1, "labels": rows - 1, "quarantined": 1}
+
+
+def test_a_part_of_a_file_is_imported_and_what_was_left_out_is_counted(imported: Imported) -> None:
+    until = f"{START + timedelta(days=10):%Y-%m-%d}"
+    said = imported.keepfit(*imported.arguments, "--until", until, KEEPFIT_HOME="elsewhere")
+    # The row that lacks its place is of the first day.
+    told = {"rows": 10 * PER_DAY - 1, "labels": 10 * PER_DAY - 1, "quarantined": 1, "left_out": 20 * PER_DAY}
+    assert said.json == told
+
+
+def test_what_takes_seconds_says_at_once_what_it_is_doing(imported: Imported) -> None:
+    assert imported.said.err == "importing history.csv ...\n"
+
+
+def test_a_draft_of_a_file_is_checked_and_imports_it(keepfit: Keepfit, tmp_path: Path) -> None:
+    made("multiclass", START, MOVED).to_csv(tmp_path / "parcels.csv", index=False)
+    drafted = keepfit("new", "parcels.csv", "--json")
+    assert drafted.json["target"] == {"name": "size", "kind": "multiclass"}
+    assert keepfit("check", "-p", "parcels.py").code == 0
+    rows = 30 * PER_DAY
+    taken = keepfit("import", "parcels.csv", "-p", "parcels.py", "--json").json
+    assert taken == {"rows": rows, "labels": rows, "quarantined": 0}
+
+
+def test_a_draft_never_writes_over_a_file(keepfit: Keepfit, tmp_path: Path) -> None:
+    (tmp_path / "parcels.py").write_text("mine")
+    (tmp_path / "parcels.csv").write_text("a,b\n")
+    assert "is there already and is not written over" in keepfit("new", "parcels.csv").refusal
+
+
+def test_a_module_in_the_working_folder_does_not_stand_in_for_ours(keepfit: Keepfit, tmp_path: Path) -> None:
+    for name in ("data.py", "csv.py", "control.py"):
+        (tmp_path / name).write_text("raise SystemExit('imported')")
+    assert keepfit("down").out == "nothing was up\n"
 
 
 def test_importing_the_same_file_twice_says_so_and_takes_nothing(imported: Imported) -> None:

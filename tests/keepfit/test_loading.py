@@ -171,3 +171,67 @@ def test_the_examples_are_found_from_any_folder() -> None:
 
 def test_an_import_path_stays_as_it_is() -> None:
     assert absolute("churn:project") == "churn:project"
+
+
+KINDS = "there are Column.number, Column.category, Column.flag"
+GATES = "gates=[Gate('roc_auc', at_least=0.5)],"
+SLIPS = [
+    (2, GATES, "", 'Project lacks gates; write gates=[Gate("roc_auc", at_least=0.6)]'),
+    (2, "build", "built", "Project takes no 'built'; did you mean 'build'?"),
+    (3, "at_least", "atleast", "Gate takes no 'atleast'; did you mean 'at_least'?"),
+    (3, "Column.number", "Column.text", f"there is no Column.text; did you mean 'category'? {KINDS}"),
+    (3, "Column.number", "Column.numeric", f"there is no Column.numeric; did you mean 'number'? {KINDS}"),
+    (3, "Column.number", "Column.date", f"there is no Column.date; {KINDS}"),
+    (3, "number()", "number(betwen=(0, 1))", "Column.number takes no 'betwen'; did you mean 'between'?"),
+    (3, "number()", "number((0, 1))", "Column.number takes its arguments by name: between, optional"),
+    (2, "binary(", "multiclass(", "Target.multiclass lacks classes; write Target.multiclass("),
+    (2, "binary", "classification", "there is no Target.classification; did you mean 'multiclass'? there"),
+    (1, "import Column", "import Columns", "keepfit has no 'Columns'; did you mean 'Column'?"),
+]
+WRITTEN = """from keepfit import Column, Gate, Project, Target
+project = Project(name="churn", build=object, metrics=["roc_auc"], target=Target.binary('late'),
+    features={"wind": Column.number()}, gates=[Gate('roc_auc', at_least=0.5)],
+)
+"""
+
+
+@pytest.mark.parametrize(("line", "right", "wrong", "said"), SLIPS)
+def test_a_slip_in_our_words_ends_in_its_line_and_the_word_that_was_meant(
+    folder: Path, line: int, right: str, wrong: str, said: str
+) -> None:
+    assert right in WRITTEN
+    write(folder / "churn.py", WRITTEN.replace(right, wrong, 1))
+    assert refusal("churn.py", ProjectRefused).startswith(f"churn.py: at line {line}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        (
+            '["roc_auc"]',
+            '"roc_auc"',
+            'metrics: write a list such as ["neg_log_loss", "roc_auc"], got \'roc_auc\'',
+        ),
+        ("Column.number()", "'number'", "features.wind: write such as Column.number(), got 'number'"),
+        ("Column.number()", "Column.number", "features.wind: write such as Column.number(), got <bound"),
+        ("number()", "number(between=5)", "features.wind: write between=(lowest, highest) in numbers, got 5"),
+        ("Target.binary('late')", "'late'", "target: write such as Target.binary(\"left\"), got 'late'"),
+        ("build=object", "build=5", "build: write a function that returns an estimator, got 5"),
+        ("build=object", "build=object, holdout=14", "holdout: write timedelta(days=14), got 14"),
+        ("[Gate('roc_auc', at_least=0.5)]", "Gate('roc_auc', at_least=0.5)", "gates: write a list such as"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_with_what_to_write(
+    folder: Path, right: str, wrong: str, said: str
+) -> None:
+    write(folder / "churn.py", WRITTEN.replace(right, wrong))
+    assert refusal("churn.py", ProjectRefused).startswith(f"project 'churn': {said}")
+
+
+@pytest.mark.parametrize("leaving", ["import sys\nsys.exit(0)", "import sys\nsys.exit('done')", "\nexit()"])
+def test_a_file_that_ends_the_program_is_told_with_its_line(folder: Path, leaving: str) -> None:
+    write(folder / "churn.py", leaving)
+    told = refusal("churn.py", ProjectRefused)
+    assert told.startswith(
+        "churn.py: it ends the program at line 2 (sys.exit) when it is imported; take that"
+    )

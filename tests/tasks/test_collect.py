@@ -13,6 +13,7 @@ from sqlalchemy import text
 from data.examples import query_examples
 from data.files import content_hash
 from data.journal import Journal, journal_files
+from data.parts import Part
 from data.records import AcknowledgedLabels, CapturedPredictions, Entry, now
 from data.store import AlreadyTaken, Batch, OffsetMove
 from keepfit import Column, Target
@@ -366,6 +367,35 @@ def test_history_is_imported_once(made: Loop, tmp_path: Path) -> None:
     with pytest.raises(AlreadyTaken, match=r"history\.jsonl: this content was taken in before"):
         import_file(made, path, lambda _: None)
     assert made.store.is_taken("made", content_hash(path))
+
+
+def test_the_parts_of_a_file_are_imported_one_after_the_other(made: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(lines(history(40)))
+    cut = NOON + 10 * DAY
+    first = import_file(made, path, lambda _: None, Part(until=cut))
+    assert (first.predictions, first.labels, first.left_out) == (10, 10, 30)
+    with pytest.raises(AlreadyTaken, match=r"history\.jsonl: these rows were taken in before"):
+        import_file(made, path, lambda _: None, Part(until=cut))
+    rest = import_file(made, path, lambda _: None, Part(since=cut))
+    assert (rest.predictions, rest.labels, rest.left_out) == (30, 30, 10)
+
+
+def test_a_label_of_an_imported_part_is_known_at_its_own_time(made: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(lines(history(40)))
+    cut = NOON + 10 * DAY
+    import_file(made, path, lambda _: None, Part(until=cut))
+    at = cut - DAY + HOUR / 2
+    assert int(query_examples(made.store, made.project, at).labelled.sum()) == 9
+    assert labelled(made) == 10
+
+
+def test_a_part_of_a_file_of_labels_is_refused(made: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text(lines([{"prediction_id": "p", "late": True, "observed_at": NOON.isoformat()}]))
+    with pytest.raises(FileUnreadable, match="holds labels, and a part is chosen by the time of rows"):
+        import_file(made, path, lambda _: None, Part(until=NOON))
 
 
 def test_an_import_of_what_is_not_there_is_refused(made: Loop, tmp_path: Path) -> None:

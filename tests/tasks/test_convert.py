@@ -43,6 +43,29 @@ def test_a_bundle_that_is_written_passes_its_own_golden_rows(tmp_path: Path, kin
     check_golden(Predictor(open_bundle(tmp_path, digest)))
 
 
+ODD = [
+    "petal length (cm)",
+    "od280/od315",
+    "price-€",
+    "a.b",
+    "a b",
+    "probabilities",
+    "label",
+    "variable",
+    "x1",
+]
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_feature_may_have_any_name(kind: str) -> None:
+    columns = {name: Column.number() for name in ODD} | {"carrier": Column.category()}
+    mine = project(kind, features=columns)
+    fitted, manifest, model = described(mine, made_examples(mine, 400, seed=0))
+    unseen = made_examples(mine, 50, seed=1)
+    served = Predictor(Bundle("", manifest, model)).predict_columns(unseen.columns())
+    np.testing.assert_allclose(served, answer(mine, fitted, unseen.features), rtol=1e-4, atol=1e-5)
+
+
 def tenths() -> Examples:
     """Make rows of decimals whose neighbours lie next to each other: half-way between is no float32."""
     rng = np.random.default_rng(0)

@@ -142,7 +142,7 @@ def test_a_registry_that_is_away_is_told_and_the_pointer_is_still_put_right(
     made.fake.away = True
     pointer, alias = reconcile(made, NOON)
     assert pointer == "the release pointer was put right: version 1"
-    assert alias.startswith("the registry's alias was left as it is: the registry does not answer")
+    assert alias.startswith("what needs the registry was left as it is: the registry does not answer")
 
 
 def test_an_alias_that_a_person_moved_to_a_verified_version_is_a_promotion_by_hand(

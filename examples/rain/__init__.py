@@ -1,0 +1,1 @@
+"""Rain: will it rain within six hours; the tutorial drafts the project from the file."""

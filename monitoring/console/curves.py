@@ -1,0 +1,178 @@
+"""The charts of the pages, from what each watch found and what the ledger and the decisions say."""
+
+from collections.abc import Sequence
+
+from data.decisions import KeptDecision
+from data.promotions import Promotion
+from monitoring.console.charts import Chart, Mark, Series
+from monitoring.console.phrases import direction, metric_name, number, p_value, percent, shown
+from monitoring.console.watches import Scores, Watch
+
+_HOUR_S = 3600.0
+
+
+def marks(history: Sequence[Promotion], decisions: Sequence[KeptDecision]) -> list[Mark]:
+    """Mark promotions, rollbacks and withdrawals of the ledger, and the refusals of the decisions."""
+    found = [
+        Mark(
+            entry.as_of,
+            "promotion" if entry.kind == "retrain" else entry.kind,
+            f"{_version(entry.version)} by {entry.kind}: {entry.reason}",
+            f"/ledger/{entry.number}",
+        )
+        for entry in history
+    ]
+    found += [
+        Mark(kept.decision.as_of, "refusal", kept.decision.sentence, f"/decisions/{kept.key}")
+        for kept in decisions
+        if refused(kept)
+    ]
+    return sorted(found, key=lambda mark: mark.at)
+
+
+def _version(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"
+
+
+def refused(kept: KeptDecision) -> bool:
+    """Tell whether a decision turned a challenger away; a rehearsal had none to turn away."""
+    decision = kept.decision
+    unchanged = decision.version is not None and decision.version == decision.champion
+    return not decision.promote and not decision.rehearsal and not unchanged
+
+
+def score_charts(watches: Sequence[Watch], happened: Sequence[Mark]) -> list[Chart]:
+    """Draw each metric: the loop beside the frozen model, the primary first."""
+    metrics = list(dict.fromkeys(metric for watch in reversed(watches) for metric in watch.loop))
+    primary = next((w.performance.metric for w in reversed(watches) if w.performance is not None), None)
+    metrics.sort(key=lambda metric: metric != primary)
+    return [_score_chart(metric, watches, happened) for metric in metrics]
+
+
+def _score_chart(metric: str, watches: Sequence[Watch], happened: Sequence[Mark]) -> Chart:
+    name = metric_name(metric)
+    loop = [_score(watch.loop, metric) for watch in watches]
+    frozen = [_score(watch.frozen.scores if watch.frozen else {}, metric) for watch in watches]
+    first = next((w.frozen.version for w in reversed(watches) if w.frozen is not None), None)
+    series = [Series("first", "the loop", loop)]
+    if any(value is not None for value in frozen):
+        still = "the frozen first model" if first is None else f"version {first}, frozen"
+        series.append(Series("second", still, frozen))
+    last = next((value for value in reversed(loop) if value is not None), None)
+    beside = next((value for value in reversed(frozen) if value is not None), None)
+    says = (
+        f"{name[0].upper()}{name[1:]} of the answers at each watch; {direction(metric)}. Last: {number(last)}"
+    )
+    says += "." if beside is None else f", the frozen model {number(beside)}."
+    return Chart(
+        key=f"score-{metric}",
+        title=f"{name[0].upper()}{name[1:]} over time",
+        unit=f"{name} ({direction(metric)})",
+        says=says,
+        times=[watch.as_of for watch in watches],
+        series=series,
+        marks=happened,
+        links=[f"/reports/{watch.name}" for watch in watches],
+    )
+
+
+def _score(scores: Scores, metric: str) -> float | None:
+    return shown(metric, scores.get(metric))
+
+
+def drift_charts(watches: Sequence[Watch], happened: Sequence[Mark]) -> list[Chart]:
+    """Draw how surely and how far the data moved at each watch."""
+    times = [watch.as_of for watch in watches]
+    found = [Mark(w.as_of, "drift", _first(w), f"/reports/{w.name}") for w in watches if w.verdict.drift]
+    changes = [mark for mark in happened if mark.event != "refusal"]
+    together = sorted([*found, *changes], key=lambda mark: mark.at)
+    links = [f"/reports/{watch.name}" for watch in watches]
+    farthest = [_percent(w.verdict.farthest.effect if w.verdict.farthest else None) for w in watches]
+    surely = [watch.verdict.p_value for watch in watches]
+    last = watches[-1].verdict if watches else None
+    far = percent(last.farthest.effect) if last is not None and last.farthest is not None else "not known"
+    sure = "not known" if last is None else p_value(last.p_value)
+    return [
+        Chart(
+            "drift-effect",
+            "How far the farthest column moved",
+            "share of its rows that moved (%)",
+            f"The largest effect of any column at each watch. Last: {far}.",
+            times,
+            [Series("first", "the farthest column", farthest)],
+            together,
+            low=0.0,
+            links=links,
+        ),
+        Chart(
+            "drift-p",
+            "How likely such a difference is by chance",
+            "p-value of the strangest column (no unit)",
+            f"The p-value at each watch, by permutation; near 0 is no chance. Last: {sure}.",
+            times,
+            [Series("second", "the strangest column", surely)],
+            together,
+            low=0.0,
+            links=links,
+        ),
+    ]
+
+
+def _first(watch: Watch) -> str:
+    return watch.verdict.reasons[0] if watch.verdict.reasons else "drift"
+
+
+def label_charts(watches: Sequence[Watch]) -> list[Chart]:
+    """Draw how many labels came, how much of the window they cover, and how late they are."""
+    times = [watch.as_of for watch in watches]
+    links = [f"/reports/{watch.name}" for watch in watches]
+    came = [watch.labels for watch in watches]
+    return [
+        Chart(
+            "labels-share",
+            "How much of the current window is labelled",
+            "predictions whose label is known (%)",
+            "The share of the current window's predictions whose label is known, at each watch.",
+            times,
+            [Series("first", "labelled", [_percent(watch.matured) for watch in watches])],
+            low=0.0,
+            high=100.0,
+            links=links,
+        ),
+        Chart(
+            "labels-count",
+            "How many labels came",
+            "labels in the current window (count)",
+            "The labels that became known in the current window, and those that found a prediction.",
+            times,
+            [
+                Series(
+                    "first", "all labels", [None if each is None else float(each.labels) for each in came]
+                ),
+                Series("second", "matched", [None if each is None else float(each.matched) for each in came]),
+            ],
+            low=0.0,
+            links=links,
+        ),
+        Chart(
+            "labels-delay",
+            "How late labels come",
+            "hours from prediction to label (h)",
+            "The median delay of the labels of the current window, and the delay that 95 % keep.",
+            times,
+            [
+                Series("first", "median", [None if e is None else _hours(e.delay_median_s) for e in came]),
+                Series("second", "95 % within", [None if e is None else _hours(e.delay_95_s) for e in came]),
+            ],
+            low=0.0,
+            links=links,
+        ),
+    ]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _hours(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds / _HOUR_S

@@ -1,0 +1,168 @@
+"""What is going on, at one glance: for the first page of the console and for `bin/keepfit status`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from data.decisions import KeptDecision
+from data.promotions import Promotion
+from data.releases import WorkerStatus
+from keepfit.errors import ServiceUnavailable
+from monitoring.console.flowruns import FLOWS, FlowRun
+from monitoring.console.phrases import ago, apart, counted, metric_name, number, percent, shown, when
+from monitoring.console.sources import Sources
+from monitoring.console.watches import Watch
+
+_DECISIONS = 3
+_REASONS = 5
+
+
+@dataclass(frozen=True)
+class LastRuns:
+    """The last run of each flow; `away` says why Prefect could not be asked."""
+
+    runs: tuple[FlowRun, ...] = ()
+    paused: tuple[str, ...] = ()
+    """The flows whose schedules are held."""
+    away: str | None = None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is going on with one project, seen at a time."""
+
+    project: str
+    at: datetime
+    champion: Promotion | None
+    withdrawn: Promotion | None
+    """The last entry where it left no champion."""
+    workers: tuple[WorkerStatus, ...]
+    watch: Watch | None
+    """What was judged last."""
+    decisions: tuple[KeptDecision, ...]
+    waiting: int
+    """Rows in quarantine."""
+    reasons: tuple[tuple[str, int], ...]
+    """The commonest reasons why they are there."""
+    last: LastRuns
+
+    @property
+    def headline(self) -> str:
+        """Say in a sentence who answers."""
+        if self.champion is None:
+            return "No model is champion."
+        serving = [worker for worker in self.workers if worker.version == self.champion.version]
+        who = f"Version {self.champion.version} is champion"
+        if not self.workers:
+            return f"{who}; no worker serves it."
+        if len(serving) < len(self.workers):
+            return f"{who}; {len(serving)} of {counted(len(self.workers), 'worker')} serve it."
+        return f"{who}, and {_every(len(serving))} it."
+
+    @property
+    def since(self) -> str:
+        """Say since when there is this champion, and why."""
+        entry = self.champion
+        if entry is None:
+            left = self.withdrawn
+            why = "" if left is None else f"The last entry of the ledger left none, because: {left.reason}. "
+            return f"{why}Import history, then retrain."
+        since = entry.recorded_at or entry.as_of
+        known = f", on what was known at {when(entry.as_of)}" if apart(since, entry.as_of) else ""
+        return f"Since {when(since)} ({ago(since, self.at)}) by {entry.kind}{known}, because: {entry.reason}"
+
+    @property
+    def concerns(self) -> list[str]:
+        """Say what somebody should look at."""
+        found: list[str] = []
+        if self.champion is not None and not self.workers:
+            found.append("No worker was seen in the last 5 seconds; callers get no answers.")
+        if self.champion is not None and self.champion.workers is None:
+            found.append("Nobody has confirmed the last promotion yet; the next feedback flow looks again.")
+        found += [f"Worker {w.pid} keeps its model: {w.error}" for w in self.workers if w.error]
+        if self.last.away is not None:
+            found.append(f"{self.last.away}.")
+        if self.last.paused:
+            held = ", ".join(self.last.paused)
+            found.append(
+                f"The schedules of {held} are held: somebody else drives the loop, such as a replay."
+            )
+        found += [f"The last {run.flow} {run.words}{_message(run)}" for run in self.last.runs if run.failed]
+        if self.waiting:
+            found.append(f"{counted(self.waiting, 'row')} in quarantine.")
+        return found
+
+    @property
+    def score(self) -> str | None:
+        """Say how good the answers were, as last judged."""
+        found = None if self.watch is None else self.watch.performance
+        if found is None or found.value is None:
+            return None
+        name = metric_name(found.metric)
+        return f"{name} {number(shown(found.metric, found.value))} on {found.scored:,} labelled rows"
+
+    @property
+    def drift(self) -> str | None:
+        """Say whether the data drifted, as last judged."""
+        if self.watch is None:
+            return None
+        return {True: "drift", False: "no drift", None: "cannot say"}[self.watch.verdict.drift]
+
+    def lines(self) -> list[str]:
+        """Say it in a terminal."""
+        lines = [self.headline, self.since]
+        lines += [
+            f"worker {w.pid}: version {w.version}, generation {w.generation}"
+            + (f": {w.error}" if w.error else "")
+            for w in self.workers
+        ]
+        if self.watch is not None:
+            told = [self.drift, self.score or "no score", f"{percent(self.watch.matured)} labelled"]
+            lines.append(f"watched {when(self.watch.as_of)}: {'; '.join(map(str, told))}")
+        lines += [f"decided {when(k.decision.as_of)}: {k.decision.sentence}" for k in self.decisions]
+        lines += [
+            f"{run.flow} {when(run.began) if run.began else ''}: {run.words}{_message(run)}"
+            for run in self.last.runs
+        ]
+        lines += [self.last.away] if self.last.away else []
+        lines.append(f"quarantine: {self.waiting} waiting")
+        lines += [f"  {count} x {reason}" for reason, count in self.reasons]
+        others = self.waiting - sum(count for _, count in self.reasons)
+        return [*lines, f"  {others} for other reasons"] if others else lines
+
+
+def look(sources: Sources, at: datetime) -> Glance:
+    """See what is going on; Prefect may be away, the store may not."""
+    latest = sources.ledger.latest()
+    champion = latest if latest is not None and latest.version is not None else None
+    watches = sources.watches()
+    return Glance(
+        project=sources.project,
+        at=at,
+        champion=champion,
+        withdrawn=latest if champion is None else None,
+        workers=tuple(sources.workers(at)),
+        watch=watches[-1] if watches else None,
+        decisions=tuple(sources.decisions(_DECISIONS)),
+        waiting=sources.quarantine.count(),
+        reasons=tuple(sources.quarantine.reasons(_REASONS)),
+        last=last_runs(sources),
+    )
+
+
+def last_runs(sources: Sources) -> LastRuns:
+    """Ask Prefect for the last run of each flow, or say why it cannot be asked."""
+    try:
+        deployments = sources.flow_runs.deployments()
+        place = next((each.parameters.get("project") for each in deployments.values()), None)
+        runs = [run for flow in FLOWS for run in sources.flow_runs.last(flow, place, limit=1)]
+    except ServiceUnavailable as away:
+        return LastRuns(away=str(away))
+    return LastRuns(tuple(runs), tuple(flow for flow, each in deployments.items() if each.paused))
+
+
+def _every(count: int) -> str:
+    return {1: "its one worker serves", 2: "both workers serve"}.get(count, f"all {count} workers serve")
+
+
+def _message(run: FlowRun) -> str:
+    return f": {run.state.message}" if run.failed and run.state is not None and run.state.message else ""

@@ -1,0 +1,91 @@
+"""Templates -> pages; every text in them is escaped, and a name that is misspelt is an error."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from monitoring.console import phrases
+from monitoring.console.sources import Sources
+
+HERE = Path(__file__).parent
+
+PAGES = {
+    "/": "Glance",
+    "/performance": "Performance",
+    "/drift": "Drift",
+    "/labels": "Labels",
+    "/quarantine": "Quarantine",
+    "/decisions": "Decisions",
+    "/ledger": "Ledger",
+    "/reports": "Reports",
+    "/runs": "Runs",
+}
+
+_WORDS = (
+    "ago",
+    "counted",
+    "duration",
+    "metric_name",
+    "number",
+    "p_value",
+    "percent",
+    "sentence",
+    "stamp",
+    "when",
+)
+
+
+@dataclass(frozen=True)
+class Console:
+    """What every page is made from: what it reads, and the clock that it says ages by."""
+
+    sources: Sources
+    clock: Callable[[], datetime]
+
+    @cached_property
+    def templates(self) -> Environment:
+        """The templates, with the words that they use."""
+        made = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        filters: dict[str, Any] = {name: getattr(phrases, name) for name in _WORDS}
+        known: dict[str, Any] = {
+            "apart": phrases.apart,
+            "direction": phrases.direction,
+            "pages": PAGES,
+            "project": self.sources.project,
+            "settings": self.sources.settings,
+        }
+        made.filters.update({**filters, "as_shown": _as_shown})
+        made.globals.update(known)
+        return made
+
+
+def console_of(request: Request) -> Console:
+    """Return what the pages of this site are made from."""
+    console: Console = request.app.state.console
+    return console
+
+
+def render(request: Request, template: str, status: int = 200, **told: object) -> HTMLResponse:
+    """Make a page."""
+    console = console_of(request)
+    page = console.templates.get_template(template)
+    text = page.render(path=request.url.path, now=console.clock(), **told)
+    # A lone surrogate can stand in a row that was set aside, and in no page.
+    return HTMLResponse(text.encode("utf-8", "replace"), status)
+
+
+def _as_shown(score: float | None, metric: str) -> float | None:
+    return phrases.shown(metric, score)

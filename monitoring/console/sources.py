@@ -1,0 +1,80 @@
+"""What the console reads: the store, the reports' folder, the workers' status files, Prefect."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from data.decisions import KeptDecision, kept_decision, kept_decisions
+from data.promotions import Ledger
+from data.quarantine import Quarantine
+from data.releases import WorkerStatus, read_statuses
+from data.store import Store
+from keepfit.settings import Settings
+from monitoring.console.flowruns import FlowRuns
+from monitoring.console.watches import Watch, drawn_page, read_watch, read_watches
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The open parts of one project, by its name alone: a project file that does not import hides nothing."""
+
+    settings: Settings
+    project: str
+
+    @cached_property
+    def store(self) -> Store:
+        """The store; opened when it is asked for, and again while it does not answer."""
+        return Store(self.settings.store_url)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Who is champion."""
+        return Ledger(self.store, self.project)
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What was set aside."""
+        return Quarantine(self.store, self.project)
+
+    @cached_property
+    def flow_runs(self) -> FlowRuns:
+        """What Prefect runs."""
+        return FlowRuns(self.settings.prefect_url, self.project)
+
+    @property
+    def reports(self) -> Path:
+        """Where each watch left what it found."""
+        return self.settings.reports(self.project)
+
+    def decisions(self, limit: int = 500) -> list[KeptDecision]:
+        """Return the last decisions, newest first."""
+        return kept_decisions(self.store, self.project, limit)
+
+    def decision(self, key: str) -> KeptDecision | None:
+        """Return one decision."""
+        return kept_decision(self.store, self.project, key)
+
+    def workers(self, at: datetime) -> list[WorkerStatus]:
+        """Return what each worker seen in the last seconds serves."""
+        return read_statuses(self.settings.journal(self.project), at)
+
+    def watches(self) -> list[Watch]:
+        """Return all that `watch` found, oldest first."""
+        return read_watches(self.reports)
+
+    def watch(self, name: str) -> Watch | None:
+        """Return what one watch found."""
+        return read_watch(self.reports, name)
+
+    def page(self, name: str) -> Path | None:
+        """Say where Evidently's page of a watch is."""
+        return drawn_page(self.reports, name)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        for name, part in list(vars(self).items()):
+            if name == "store":
+                part.close()
+            elif name == "flow_runs":
+                part.client.close()

@@ -1,0 +1,158 @@
+"""What each `watch` left in the reports' folder, read back; a file of an older Keepfit lacks some of it."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+_VERDICT, _PAGE = "verdict.json", "report.html"
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+
+Scores = dict[str, float | None]
+
+
+class Span(Struct, frozen=True):
+    """A window of event time."""
+
+    since: datetime
+    until: datetime
+
+
+class Spans(Struct, frozen=True):
+    """The two windows that were compared."""
+
+    reference: Span
+    current: Span
+
+
+class Moved(Struct, frozen=True):
+    """What was found about one column; `effect` is the share of rows that moved."""
+
+    column: str
+    words: str = ""
+    drift: bool | None = None
+    effect: float | None = None
+    p_value: float | None = None
+
+
+class Drifted(Struct, frozen=True):
+    """Whether the data drifted; None: cannot say."""
+
+    drift: bool | None = None
+    p_value: float | None = None
+    findings: tuple[Moved, ...] = ()
+    reasons: tuple[str, ...] = ()
+    reference_rows: int = 0
+    current_rows: int = 0
+
+    @property
+    def farthest(self) -> Moved | None:
+        """The column of which the largest share of rows moved."""
+        return max(self.findings, key=lambda found: found.effect or 0.0, default=None)
+
+
+class Scored(Struct, frozen=True):
+    """How good the champion was on the current window."""
+
+    metric: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    scores: Scores = {}
+    rows: int = 0
+    labelled: int = 0
+    scored: int = 0
+    sentence: str = ""
+
+
+class Stood(Struct, frozen=True):
+    """The scores of one way of answering the labelled rows of the current window."""
+
+    version: int | None = None
+    scores: Scores = {}
+    rows: int = 0
+
+
+class Arrived(Struct, frozen=True):
+    """The labels that became known in the current window; delays in seconds."""
+
+    labels: int = 0
+    matched: int = 0
+    unmatched: int = 0
+    doubled: int = 0
+    contradicting: int = 0
+    early: int = 0
+    delay_median_s: float | None = None
+    delay_95_s: float | None = None
+
+
+class Wanted(Struct, frozen=True):
+    """Why a retrain was asked for."""
+
+    kind: str
+    evidence: str
+
+
+class Drawn(Struct, frozen=True):
+    """Whether Evidently drew a page."""
+
+    file: str | None = None
+    no_page_because: str | None = None
+
+
+class Watch(Struct, frozen=True):
+    """All that one `watch` found out; `version` is the champion's."""
+
+    as_of: datetime
+    version: int | None = None
+    windows: Spans | None = None
+    verdict: Drifted = Drifted()
+    performance: Scored | None = None
+    reason: Wanted | None = None
+    served: Stood | None = None
+    frozen: Stood | None = None
+    labels: Arrived | None = None
+    page: Drawn = Drawn()
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, which is its address."""
+        return self.as_of.strftime("%Y-%m-%dT%H%M%SZ")
+
+    @property
+    def matured(self) -> float | None:
+        """The share of the current window's predictions whose label is known."""
+        found = self.performance
+        return found.labelled / found.rows if found is not None and found.rows else None
+
+    @property
+    def loop(self) -> Scores:
+        """The scores of the answers as given; in an older file, of the champion that answered again."""
+        if self.served is not None:
+            return self.served.scores
+        return self.performance.scores if self.performance is not None else {}
+
+
+def read_watches(folder: Path) -> list[Watch]:
+    """Return every watch of a project's reports, oldest first; what cannot be read is left out."""
+    found = (read_watch(folder, path.parent.name) for path in folder.glob(f"*/{_VERDICT}"))
+    return sorted((watch for watch in found if watch is not None), key=lambda watch: watch.as_of)
+
+
+def read_watch(folder: Path, name: str) -> Watch | None:
+    """Return the watch of one folder, or None where there is none that can be read."""
+    if _NAME.fullmatch(name) is None:
+        return None
+    try:
+        return msgspec.json.decode((folder / name / _VERDICT).read_bytes(), type=Watch)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def drawn_page(folder: Path, name: str) -> Path | None:
+    """Say where the page that Evidently drew is, or None where there is none."""
+    page = folder / name / _PAGE
+    return page if _NAME.fullmatch(name) is not None and page.is_file() else None
