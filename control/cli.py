@@ -195,8 +195,8 @@ def replay(
 ) -> None:
     """Drive a labelled file through the running service in event time (needs `up --replay`)."""
     _begin(f"reading {file.name}")
-    from control.replay import replay as run
-    from control.span import duration
+    from control.replay.driver import replay as run
+    from control.replay.span import duration
 
     _answer(run(project, file, since, until, duration(every)), as_json)
 

@@ -31,6 +31,7 @@ REST_S = 60.0
 """How long a registry that did not answer is not asked again by the same flow."""
 
 CHAMPION = "champion"
+_OURS = "keepfit."
 _KEY = "keepfit.key"
 _DIGEST = "keepfit.digest"
 _PROMOTION = "keepfit.promotion"
@@ -45,7 +46,7 @@ _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 @dataclass(frozen=True)
 class Registry:
-    """The versions of one project's model, each with its bundle as artifacts and its lineage as tags.
+    """The versions of one project's model, each with its bundle as artifacts and its lineage as tags of its run.
 
     `key` names what a version was made from: asking for a version with a key that is there already
     returns that one, so a retrain that died can be run again.
@@ -85,8 +86,9 @@ class Registry:
             at = int(time.time() * 1000)
             scores = [Metric(name, value, at, 0) for name, value in metrics.items()]
             self._client.log_batch(run, scores, tags=[RunTag(*tag) for tag in told.items()])
-            for name, text in told.items():
-                self._client.set_model_version_tag(self.project, str(version), name, text)
+            # Each tag of a version is two questions more: what it was made from stands on its run alone.
+            for name in (*(n for n in tags if not n.startswith(_OURS)), _DIGEST):
+                self._client.set_model_version_tag(self.project, str(version), name, told[name])
             self._client.set_terminated(run)
 
     @contextmanager

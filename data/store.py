@@ -172,7 +172,7 @@ class Store:
         # Through SQLAlchemy's own connection: an Arrow driver brings a second copy of SQLite, and two
         # copies in one process undo each other's locks, which damages the file (see docs/adr).
         with self.reading() as connection:
-            # The driver's own rows: SQLAlchemy's would cost a third more. Streamed, where it would hold them all.
+            # The driver's own rows: SQLAlchemy's would cost a third more. PostgreSQL's would hold them all.
             cursor = connection.execute(query, execution_options={"stream_results": True}).cursor
             assert cursor is not None
             batches = [

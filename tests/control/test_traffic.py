@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.checkpoint import Checkpoint, Step
-from control.span import Span, choose_span, duration
-from control.traffic import Traffic
+from control.replay.checkpoint import Checkpoint, Step
+from control.replay.span import Span, choose_span, duration
+from control.replay.traffic import Traffic
 from data.promotions import Promotion
 from data.records import Label, Prediction
 from keepfit.errors import StateError

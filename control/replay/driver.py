@@ -1,4 +1,4 @@
-"""Replay: a labelled file driven through the running service and the flows, in event time."""
+"""Drive a file through the service and the flows, step by step, and say what came of it."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from control.answers import Answer
-from control.callers import Callers
-from control.checkpoint import Checkpoint, Policy, Step, read_checkpoint, told, write_checkpoint
 from control.orchestrator import outlasting, paused
-from control.policies import Policies
+from control.replay.callers import Callers
+from control.replay.checkpoint import Checkpoint, Policy, Step, read_checkpoint, told, write_checkpoint
+from control.replay.policies import Policies
+from control.replay.span import Span, choose_span
+from control.replay.traffic import Traffic, read_traffic
 from control.running import running
-from control.span import Span, choose_span
 from control.stack import interrupted_by_signals
-from control.traffic import Traffic, read_traffic
 from control.turning import on_stack
 from data.bundles import sha256
 from data.decisions import Decision

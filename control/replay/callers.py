@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
-from control.traffic import Traffic
+from control.replay.traffic import Traffic
 from data.records import Label, Prediction
 from keepfit.errors import RequestRefused, ServiceUnavailable
 from keepfit.spec import Value

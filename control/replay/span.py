@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from control.traffic import Traffic
+from control.replay.traffic import Traffic
 from data.promotions import Promotion
 from keepfit.errors import StateError
 

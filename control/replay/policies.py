@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from control.checkpoint import Checkpoint
+from control.replay.checkpoint import Checkpoint
 from data.bundles import Bundle
 from data.examples import Examples, Numbers, query_examples
 from keepfit.gates import Scores
