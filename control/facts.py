@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -100,11 +100,13 @@ def look(path: Path) -> Sight:
 def tell(name: str, raw: list[object]) -> Facts:
     """Tell what a column's raw cells are: the kind that fits nearly all of them."""
     given = [None if is_missing(cell) else cell for cell in raw]
-    kinds = {_kind(of) for of in set(map(type, given)) - {type(None)}}
+    kinds: set[Kind] = {_kind(of) for of in set(map(type, given)) - {type(None)}}
     if not kinds:
         return Facts(name, "nothing", [None] * len(raw), gaps=len(raw))
-    kind = kinds.pop() if len(kinds) == 1 else "mixed"
-    readers = _READERS if kind == "text" else () if kind == "mixed" else ((kind, _plain),)
+    kind: Kind = kinds.pop() if len(kinds) == 1 else "mixed"
+    readers: Sequence[tuple[Kind, Callable[[object], Cell]]] = ((kind, _plain),)
+    if kind in ("text", "mixed"):
+        readers = _READERS if kind == "text" else ()
     for tried, read in readers:
         facts = _read(name, given, tried, read)
         if facts is not None:

@@ -46,7 +46,7 @@ _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 @dataclass(frozen=True)
 class Registry:
-    """The versions of one project's model, each with its bundle as artifacts and its lineage as tags of its run.
+    """The versions of one project's model, each with its bundle as artifacts; its lineage is on its run.
 
     `key` names what a version was made from: asking for a version with a key that is there already
     returns that one, so a retrain that died can be run again.

@@ -46,8 +46,8 @@ def snapshot_id(examples: Examples, project: Project) -> str:
     """Hash the schema and the sorted ids of predictions and labels (SHA-256, hexadecimal)."""
     digest = hashlib.sha256(msgspec.json.encode([dict(project.features), project.target]))
     facts = examples.facts
-    for pair in sorted(zip(facts["prediction_id"], facts["label_id"].fillna(""), strict=True)):
-        digest.update("\x1f".join(pair).encode() + b"\x1e")
+    pairs = sorted(zip(facts["prediction_id"], facts["label_id"].fillna(""), strict=True))
+    digest.update("".join(f"{prediction}\x1f{label}\x1e" for prediction, label in pairs).encode())
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ and narrow. Prefect's runs are in the pictures where the stack of that home is u
 import argparse
 import io
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser
 
+from keepfit.errors import ServiceUnavailable
 from keepfit.settings import ROOT, Settings
 from monitoring.console.sources import Sources
 from tests.browsing import open_browser
@@ -34,6 +36,9 @@ def addresses(sources: Sources) -> dict[str, str]:
         found["decision"] = f"/decisions/{decisions[0].key}"
     if history:
         found["entry"] = f"/ledger/{history[-1].number}"
+    with suppress(ServiceUnavailable):  # no stack is up on this home
+        for run in sources.flow_runs.last("retrain", limit=1):
+            found["run"] = f"/runs/{run.id}"
     if watches:
         found["report"] = f"/reports/{watches[-1].name}"
     return found
@@ -49,7 +54,9 @@ def take(browser: Browser, url: str, pages: dict[str, str], folder: Path) -> int
             )
             page = context.new_page()
             for name, path in pages.items():
-                page.goto(url + path, wait_until="load")
+                answer = page.goto(url + path, wait_until="load")
+                if answer is None or not answer.ok:
+                    sys.exit(f"{path} cannot be shown; see what the console says above")
                 # A frame is loaded and drawn only where it is seen: so all of the page is.
                 whole = page.evaluate("document.documentElement.scrollHeight")
                 page.set_viewport_size({"width": width, "height": min(whole, MOST_HEIGHT)})

@@ -62,7 +62,7 @@ def explained(fault: Exception) -> str | None:
 def _no_such_kind(fault: AttributeError) -> str | None:
     ours = {name: getattr(keepfit, name) for name in keepfit.__all__}
     name = next((n for n, owner in ours.items() if fault.obj is owner), None)
-    if name is None:
+    if name is None or fault.name is None:
         return None
     kinds = [kind for kind in vars(ours[name]) if isinstance(vars(ours[name])[kind], classmethod)]
     meant = _MEANT.get(name, {}).get(fault.name)

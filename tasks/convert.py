@@ -93,7 +93,7 @@ def _skl2onnx(project: Project, estimator: Any) -> onnx.ModelProto:  # noqa: ANN
             warnings.simplefilter("ignore", DeprecationWarning)
             exact = with_float32_thresholds(estimator)
             # Outputs of names that no feature has: skl2onnx would call two tensors `label` without a word.
-            outputs = [(name, None) for name in _output_names(project)]
+            outputs: list[Any] = [(name, None) for name in _output_names(project)]
             return cast(
                 onnx.ModelProto,
                 to_onnx(exact, initial_types=inputs, options=options, final_types=outputs),

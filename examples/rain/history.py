@@ -27,21 +27,22 @@ def read_history(station: str = "JFK") -> pd.DataFrame:
     # A reading is taken 51 minutes into its hour: from the next full hour on it is known.
     at = pd.to_datetime(weather["time_hour"], utc=True) + pd.Timedelta(hours=1)
     rows = weather.assign(at=at).drop_duplicates("at").set_index("at").sort_index()
-    hourly = rows["precip"].reindex(pd.date_range(rows.index[0], rows.index[-1], freq="h"))
-    after = sum((hourly.shift(-hours) for hours in range(1, HOURS + 1)), start=hourly * 0).reindex(rows.index)
+    times = pd.DatetimeIndex(rows.index)
+    hourly = rows["precip"].reindex(pd.date_range(times[0], times[-1], freq="h"))
+    after = sum((hourly.shift(-hours) for hours in range(1, HOURS + 1)), start=hourly * 0).reindex(times)
     told = pd.DataFrame(
         {
-            "reading": [f"{station}-{time:%Y%m%dT%H}" for time in rows.index],
-            "at": rows.index.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "reading": [f"{station}-{time:%Y%m%dT%H}" for time in times],
+            "at": times.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "station": station,
-            "hour": rows.index.tz_convert("America/New_York").hour,
+            "hour": times.tz_convert("America/New_York").hour,
         }
     )
     for name in READINGS:
         told[name] = rows[name].round(2).to_numpy()
     told["inches_after"] = after.round(2).to_numpy()
     told["rain_soon"] = (after > 0).astype("Int8").mask(after.isna()).array
-    told["known_at"] = (rows.index + pd.Timedelta(hours=HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told["known_at"] = (times + pd.Timedelta(hours=HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return told
 
 

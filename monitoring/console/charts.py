@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -66,7 +66,7 @@ class Chart:
         if not self.times:
             return []
         first, last = min(self.times), max(self.times)
-        near = (last - first) / 4 or timedelta(days=31)
+        near = (last - first) / 2 or timedelta(days=31)
         return [mark for mark in self.marks if first - near <= mark.at <= last + near]
 
     @property
@@ -92,6 +92,24 @@ class Chart:
             draw(self, Frame("wide", 760, 256 + top, top)),
             draw(self, Frame("narrow", 360, 236 + top, top)),
         ]
+
+
+def trimmed(chart: Chart) -> Chart:
+    """Leave out the times before the first and after the last value: a watch of nothing shows nothing."""
+    held = [
+        place
+        for place in range(len(chart.times))
+        if any(_finite(line.values[place]) for line in chart.series)
+    ]
+    if not held:
+        return chart
+    part = slice(held[0], held[-1] + 1)
+    return replace(
+        chart,
+        times=chart.times[part],
+        series=[replace(line, values=line.values[part]) for line in chart.series],
+        links=chart.links[part],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ FLOWS = ("feedback", "watch", "retrain", "rollback")
 _TIMEOUT_S = 2.0
 _PAUSES_S = (0.1, 0.3, 0.6, 1.0)
 _OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _LINES, _INFO = 200, 20
 _WORDS = {
     "COMPLETED": "succeeded",
@@ -58,6 +59,20 @@ class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
     def began(self) -> datetime | None:
         """When it started, or when it is due."""
         return self.start_time or self.expected_start_time
+
+    @property
+    def reason(self) -> str:
+        """Who or what asked for it, where that was said."""
+        return str(self.parameters.get("reason") or "")
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The time whose knowledge it used, where one was given."""
+        try:
+            told = datetime.fromisoformat(str(self.parameters.get("as_of")))
+        except ValueError:
+            return None
+        return told if told.tzinfo else told.replace(tzinfo=UTC)
 
     @property
     def kind(self) -> str:
@@ -141,6 +156,7 @@ class FlowRuns:
         found = self._ask("POST", "/flow_runs/filter", list[FlowRun], wanted)
         # One Prefect may serve several projects, and a run need not have a deployment.
         ours = [run for run in found if place is None or run.parameters.get("project") == place]
+        ours.sort(key=lambda run: run.began or _NEVER, reverse=True)
         return [msgspec.structs.replace(run, flow=flow) for run in ours[:limit]]
 
     def coming(self, deployments: Mapping[str, Deployment]) -> list[FlowRun]:

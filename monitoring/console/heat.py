@@ -38,7 +38,7 @@ class Heat:
 
 def heat(watches: Sequence[Watch]) -> Heat:
     """Lay out the last watches; of many columns those that moved farthest."""
-    shown = watches[-_WATCHES:]
+    shown = [watch for watch in watches if watch.verdict.findings][-_WATCHES:]
     found = [{each.column: each for each in watch.verdict.findings} for watch in shown]
     names = list(dict.fromkeys(name for each in reversed(found) for name in each))
     names.sort(key=lambda name: -max((each[name].effect or 0.0) for each in found if name in each))

@@ -6,7 +6,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 
 from data.records import new_id
 from keepfit.errors import ServiceUnavailable
-from monitoring.console.charts import Mark
+from monitoring.console.charts import Mark, trimmed
 from monitoring.console.curves import drift_charts, label_charts, marks, score_charts
 from monitoring.console.flowruns import FLOWS
 from monitoring.console.glance import look
@@ -39,12 +39,12 @@ def glance(request: Request) -> HTMLResponse:
     console = console_of(request)
     sources = console.sources
     seen = look(sources, console.clock())
-    charts = score_charts(sources.watches(), _marks(sources))
+    charts = [trimmed(each) for each in score_charts(sources.watches(), _marks(sources))[:1]]
     return render(
         request,
         "glance.html",
         seen=seen,
-        charts=charts[:1],
+        charts=charts,
         versions=earlier_versions(sources),
         token=new_id(),
     )
@@ -54,7 +54,7 @@ def performance(request: Request) -> HTMLResponse:
     """Show the scores over time."""
     sources = console_of(request).sources
     watches = sources.watches()
-    charts = score_charts(watches, _marks(sources))
+    charts = [trimmed(each) for each in score_charts(watches, _marks(sources))]
     return render(request, "performance.html", charts=charts, watches=watches)
 
 
@@ -65,17 +65,18 @@ def drift(request: Request) -> HTMLResponse:
     return render(
         request,
         "drift.html",
-        charts=drift_charts(watches, _marks(sources)),
+        charts=[trimmed(each) for each in drift_charts(watches, _marks(sources))],
         watches=watches,
         heat=heat(watches),
-        last=watches[-1] if watches else None,
+        last=next((watch for watch in reversed(watches) if watch.verdict.findings), None),
     )
 
 
 def labels(request: Request) -> HTMLResponse:
     """Show how many labels came, and how late."""
     watches = console_of(request).sources.watches()
-    return render(request, "labels.html", charts=label_charts(watches), watches=watches)
+    charts = [trimmed(each) for each in label_charts(watches)]
+    return render(request, "labels.html", charts=charts, watches=watches)
 
 
 def quarantine(request: Request) -> HTMLResponse:

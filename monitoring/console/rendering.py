@@ -55,11 +55,13 @@ class Console:
         made = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
+            auto_reload=False,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         filters: dict[str, Any] = {name: getattr(phrases, name) for name in _WORDS}
+        filters["as_shown"] = _as_shown
         known: dict[str, Any] = {
             "apart": phrases.apart,
             "direction": phrases.direction,
@@ -67,7 +69,7 @@ class Console:
             "project": self.sources.project,
             "settings": self.sources.settings,
         }
-        made.filters.update({**filters, "as_shown": _as_shown})
+        made.filters.update(filters)
         made.globals.update(known)
         return made
 

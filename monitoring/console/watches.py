@@ -48,6 +48,11 @@ class Drifted(Struct, frozen=True):
     current_rows: int = 0
 
     @property
+    def said(self) -> str:
+        """Why the verdict is what it is."""
+        return "; ".join(self.reasons).removeprefix("cannot say: ")
+
+    @property
     def farthest(self) -> Moved | None:
         """The column of which the largest share of rows moved."""
         return max(self.findings, key=lambda found: found.effect or 0.0, default=None)

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from monitoring.console.axes import time_ticks, value_span, value_ticks
-from monitoring.console.charts import Chart, Frame, Mark, Series, draw
+from monitoring.console.charts import Chart, Frame, Mark, Series, draw, trimmed
 from monitoring.console.heat import heat
 from monitoring.console.watches import Drifted, Moved, Watch
 
@@ -57,6 +57,12 @@ def test_a_mark_far_from_the_lines_is_left_out_and_counted() -> None:
     assert [mark.event for mark in draw(made, FRAME).marks] == ["promotion"]
     assert made.left_out == 1
     assert made.events == ["promotion"]
+
+
+def test_times_without_a_value_at_the_ends_are_left_out_and_between_are_gaps() -> None:
+    made = trimmed(chart([None, 1.0, None, 2.0, None, None]))
+    assert list(made.times) == [NOON + n * DAY for n in (1, 2, 3)]
+    assert list(made.series[0].values) == [1.0, None, 2.0]
 
 
 def test_marks_that_would_touch_stand_above_one_another() -> None:

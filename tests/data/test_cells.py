@@ -86,3 +86,10 @@ def test_a_label_is_read_as_the_target_has_it(target: Target, raw: object, read:
 def test_a_label_that_the_target_does_not_have_is_refused_with_its_name(raw: object) -> None:
     with pytest.raises(RowRefused, match=r"^late: expected true or false, got "):
         label_value(project(), raw)
+
+
+@pytest.mark.parametrize("raw", ["NA", "n/a", "NaN", " null ", "None", ""])
+def test_a_number_that_is_not_available_is_missing_and_a_category_may_be_called_so(raw: str) -> None:
+    assert coerced("x", Column.number(), raw) is None
+    assert coerced("x", Column.flag(), raw) is None
+    assert coerced("x", Column.category(), raw) == (raw or None)

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from data.decisions import Decision, read_decisions, save_decision
+from data.decisions import Decision, kept_decision, kept_decisions, read_decisions, save_decision
+from data.records import now
 from data.store import Store
 from tests.making import NOON
 
@@ -68,3 +69,13 @@ def test_decisions_of_another_project_are_not_seen(store: Store) -> None:
 )
 def test_a_decision_is_a_sentence(changed: Any, sentence: str) -> None:
     assert decision(**changed).sentence.startswith(sentence)
+
+
+def test_a_decision_is_found_by_its_key_with_when_it_was_written(store: Store) -> None:
+    before = now()
+    save_decision(store, decision(version=3), "key")
+    (kept,) = kept_decisions(store, "made")
+    assert kept_decision(store, "made", "key") == kept
+    assert (kept.key, kept.decision) == ("key", decision(version=3))
+    assert before <= kept.recorded_at <= now()
+    assert kept_decision(store, "other", "key") is None

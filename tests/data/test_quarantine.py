@@ -67,3 +67,13 @@ def test_another_projects_rows_are_neither_seen_nor_readmitted(store: Store, qua
     other = Quarantine(store, "other")
     quarantine.readmitted([other.entries()[0].number])
     assert other.count() == 1
+
+
+def test_what_waits_is_read_by_its_reason_and_page_by_page(store: Store, quarantine: Quarantine) -> None:
+    reject(store, "no", "no", "far", "no")
+    first, *older = quarantine.waiting("no", limit=2)
+    assert [entry.reason for entry in (first, *older)] == ["no", "no"]
+    (oldest,) = quarantine.waiting("no", before=older[-1].number)
+    quarantine.readmitted([oldest.number])
+    assert [entry.number for entry in quarantine.waiting("no")] == [first.number, older[0].number]
+    assert len(quarantine.waiting()) == 3

@@ -229,6 +229,10 @@ def test_the_console_of_the_stack_answers_first_and_names_what_runs(
     expect(seen.page.locator("h1")).to_have_text(re.compile("is champion, and both workers serve it"))
     flows = seen.page.get_by_role("region", name="Flows")
     expect(flows.get_by_role("row").filter(has_text="retrain")).to_contain_text("succeeded")
+    seen.page.goto(f"{settings.console_url}/runs")
+    made_history = seen.page.get_by_role("region", name="Runs of retrain").get_by_role("row")
+    expect(made_history.filter(has_text="history until 2024-02-14")).to_contain_text("succeeded")
+    expect(seen.page.get_by_role("heading", name="Due next")).to_be_visible()
     assert seen.said == []
 
 

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -30,11 +30,18 @@ class Turned:
     second: Decision
 
 
-@pytest.fixture(scope="module", params=["multiclass", "regression"])
+@pytest.fixture(scope="module", params=[("multiclass", "sqlite"), ("regression", "postgresql")], ids="-".join)
 def turned(
     request: pytest.FixtureRequest, on_stack: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Turned]:
-    with world_on(on_stack, tmp_path_factory.mktemp("loop"), request.param) as world:
+    kind, database = request.param
+    url = request.getfixturevalue("postgres").fresh() if database == "postgresql" else on_stack.store_url
+    settings = replace(on_stack, database_url=url)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        world_on(settings, tmp_path_factory.mktemp("loop"), kind) as world,
+    ):
+        patch.setenv("KEEPFIT_DATABASE_URL", url)
         yield Turned(
             world,
             world.remember(),
