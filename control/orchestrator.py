@@ -5,13 +5,13 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 from uuid import UUID
 
 from control.services import answers, environment
+from data.records import now
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
 
@@ -116,7 +116,7 @@ def await_services(settings: Settings) -> None:
     deadline = time.monotonic() + _AWAY_S
     health = {"Prefect": f"{settings.prefect_url}/api/health", "MLflow": f"{settings.mlflow_url}/health"}
     for name, url in health.items():
-        while not answers(url)(datetime.now(UTC)):
+        while not answers(url)(now()):
             if time.monotonic() > deadline:
                 msg = f"{name} does not answer at {url}; start everything with bin/keepfit up, then go on"
                 raise ServiceUnavailable(msg)

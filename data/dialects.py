@@ -66,6 +66,11 @@ def reading(connection: Connection) -> Connection:
     return connection.execution_options(**_READING[connection.dialect.name])
 
 
+def streamed(connection: Connection, rows: int) -> dict[str, Any]:
+    """Give the options of a query whose rows are not held all at once; SQLite holds none anyway."""
+    return {} if connection.dialect.name == "sqlite" else {"yield_per": rows}
+
+
 def lock_shape(connection: Connection) -> None:
     """Be the only one who makes tables, columns or numbers, until the end of this transaction.
 

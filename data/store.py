@@ -172,12 +172,10 @@ class Store:
         # Through SQLAlchemy's own connection: an Arrow driver brings a second copy of SQLite, and two
         # copies in one process undo each other's locks, which damages the file (see docs/adr).
         with self.reading() as connection:
-            # The driver's own rows: SQLAlchemy's would cost a third more. PostgreSQL's would hold them all.
-            cursor = connection.execute(query, execution_options={"stream_results": True}).cursor
-            assert cursor is not None
+            found = connection.execute(query, execution_options=dialects.streamed(connection, _ROWS_AT_ONCE))
             batches = [
                 pa.record_batch(list(zip(*rows, strict=True)), schema=schema)
-                for rows in iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), [])
+                for rows in found.partitions(_ROWS_AT_ONCE)
             ]
         return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 

@@ -1,7 +1,7 @@
 """Templates -> pages; every text in them is escaped, and a name that is misspelt is an error."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from keepfit.settings import Settings
 from monitoring.console import phrases
 from monitoring.console.sources import Sources
 
@@ -28,6 +29,7 @@ PAGES = {
     "/runs": "Runs",
 }
 
+_EVERYWHERE = ("0.0.0.0", "::")
 _WORDS = (
     "ago",
     "counted",
@@ -67,7 +69,6 @@ class Console:
             "direction": phrases.direction,
             "pages": PAGES,
             "project": self.sources.project,
-            "settings": self.sources.settings,
         }
         made.filters.update(filters)
         made.globals.update(known)
@@ -84,9 +85,15 @@ def render(request: Request, template: str, status: int = 200, **told: object) -
     """Make a page."""
     console = console_of(request)
     page = console.templates.get_template(template)
-    text = page.render(path=request.url.path, now=console.clock(), **told)
+    settings = as_seen(console.sources.settings, request.url.hostname)
+    text = page.render(path=request.url.path, now=console.clock(), settings=settings, **told)
     # A lone surrogate can stand in a row that was set aside, and in no page.
     return HTMLResponse(text.encode("utf-8", "replace"), status)
+
+
+def as_seen(settings: Settings, name: str | None) -> Settings:
+    """Name this machine as whoever asks does, where Keepfit listens on all of its addresses."""
+    return replace(settings, host=name) if name and settings.host in _EVERYWHERE else settings
 
 
 def _as_shown(score: float | None, metric: str) -> float | None:

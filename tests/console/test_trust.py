@@ -3,6 +3,8 @@ from typing import Any
 import httpx
 import pytest
 
+from keepfit.settings import Settings
+from monitoring.console.rendering import as_seen
 from monitoring.console.trust import is_local, is_same_origin
 
 HERE = "here"
@@ -83,3 +85,9 @@ def test_only_this_machine_s_names_are_local(host: str, ours: str, local: bool) 
 def test_a_browser_that_tells_no_origin_must_tell_its_site() -> None:
     assert is_same_origin({"sec-fetch-site": "same-origin", "host": "a"})
     assert not is_same_origin({"host": "a"})
+
+
+def test_links_name_this_machine_as_whoever_asks_does_where_it_has_many_names() -> None:
+    everywhere = as_seen(Settings(host="0.0.0.0"), "keepfit.example")
+    assert everywhere.prefect_url == "http://keepfit.example:4200"
+    assert as_seen(Settings(), "localhost").prefect_url == "http://127.0.0.1:4200"
