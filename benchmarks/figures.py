@@ -80,24 +80,29 @@ class Stopwatch:
 
 
 class Parts:
-    """Seconds on the wall by part of a whole; what one part does inside another is not the other's."""
+    """Seconds by part of a whole, on the wall and of this process's processor.
+
+    What one part does inside another is not the other's.
+    """
 
     def __init__(self) -> None:
-        self._inside = [0.0]
-        self._round: dict[str, float] = {}
-        self._rounds: list[dict[str, float]] = []
+        self._inside = [(0.0, 0.0)]
+        self._round: dict[str, tuple[float, float]] = {}
+        self._rounds: list[dict[str, tuple[float, float]]] = []
 
     @contextmanager
     def lap(self, name: str) -> Generator[None]:
         """Measure what runs inside."""
-        began = time.perf_counter()
-        self._inside.append(0.0)
+        began, worked = time.perf_counter(), time.process_time()
+        self._inside.append((0.0, 0.0))
         try:
             yield
         finally:
-            took = time.perf_counter() - began
-            self._round[name] = self._round.get(name, 0.0) + took - self._inside.pop()
-            self._inside[-1] += took
+            took = time.perf_counter() - began, time.process_time() - worked
+            others, before = self._inside.pop(), self._round.get(name, (0.0, 0.0))
+            self._round[name] = (before[0] + took[0] - others[0], before[1] + took[1] - others[1])
+            outer = self._inside[-1]
+            self._inside[-1] = (outer[0] + took[0], outer[1] + took[1])
 
     def end_round(self) -> None:
         """Begin again from nothing."""
@@ -108,13 +113,18 @@ class Parts:
         """Leave out what was measured since the last round ended."""
         self._round = {}
 
-    def median(self, name: str) -> float:
-        """Give the median over the rounds of a part's seconds; a part that was not reached took none."""
-        return median(measured.get(name, 0.0) for measured in self._rounds)
+    def median(self, *names: str) -> tuple[float, float]:
+        """Give the medians over the rounds of what some parts took together; one not reached took none."""
+        return self._median([[measured.get(name, (0.0, 0.0)) for name in names] for measured in self._rounds])
 
-    def median_round(self) -> float:
-        """Give the median of the whole rounds."""
-        return median(sum(measured.values()) for measured in self._rounds)
+    def median_round(self) -> tuple[float, float]:
+        """Give the medians of the whole rounds."""
+        return self._median([list(measured.values()) for measured in self._rounds])
+
+    @staticmethod
+    def _median(rounds: list[list[tuple[float, float]]]) -> tuple[float, float]:
+        wall, worked = ([sum(part[i] for part in parts) for parts in rounds] for i in (0, 1))
+        return median(wall), median(worked)
 
 
 def cores() -> list[int]:

@@ -28,6 +28,7 @@ _ROWS = 100_000
 _AT_ONCE = 10_000
 _CHAMPION_DAYS = 40
 _THE_MODELS_OWN = ("fit", "predict", "bootstrap")
+_BESIDE = f"beside {', '.join(_THE_MODELS_OWN)}"
 _GOAL_S = 5.0
 
 _PARTS = {
@@ -89,23 +90,23 @@ def measure(options: Options) -> Table:
 
 
 def _table(options: Options, rows: int, parts: Parts, last: str) -> Table:
+    names = ("the flow itself", *_PARTS)
+    beside = parts.median(*(name for name in names if name not in _THE_MODELS_OWN))
     whole = parts.median_round()
-    beside = whole - sum(parts.median(name) for name in _THE_MODELS_OWN)
     table = Table(
         f"Where a retrain's time goes: {rows:,} labelled examples of {len(made.project.features)} columns",
-        ("", "seconds", "share"),
+        ("", "seconds", "CPU s", "share"),
         (
             f"{options.rounds} rounds on {len(cores())} cores, with Prefect, MLflow and two workers beside",
-            "without the imports of the process, 15 s, once; `the flow itself` is Prefect's",
+            "CPU is of the retrain's own process, and tells of a busy machine where it is far less",
+            "without what a process imports once, some 15 s; `the flow itself` is Prefect's",
             f"the last: {last[:90]}",
         ),
     )
-    for name in ("the flow itself", *_PARTS):
-        table.add(name, f"{parts.median(name):.2f}", f"{parts.median(name) / whole:.0%}")
-    table.add("all", f"{whole:.2f}", "100%")
-    told = "kept" if beside <= _GOAL_S else "MISSED"
-    table.add(f"beside {', '.join(_THE_MODELS_OWN)}", f"{beside:.2f}", f"{beside / whole:.0%}")
-    table.add(f"goal: at most {_GOAL_S:g} s", told, "")
+    measured = [(name, parts.median(name)) for name in names]
+    for name, (wall, worked) in [*measured, ("all", whole), (_BESIDE, beside)]:
+        table.add(name, f"{wall:.2f}", f"{worked:.2f}", f"{wall / whole[0]:.0%}")
+    table.add(f"goal: at most {_GOAL_S:g} s beside", "kept" if beside[0] <= _GOAL_S else "MISSED", "", "")
     return table
 
 

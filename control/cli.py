@@ -57,9 +57,9 @@ def new(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Look at a file of history and draft a project file, each guess with a comment."""
     _begin(f"looking at {file.name}")
-    from control.beginning import Place
-    from control.beginning import new as run
-    from control.roles import Asked
+    from control.drafting.beginning import Place
+    from control.drafting.beginning import new as run
+    from control.drafting.roles import Asked
 
     _answer(run(file, Asked(target, time, label_time), Place(name, out)), as_json)
 

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from control.beginning import Place, new
-from control.drafting import draft, project_name
-from control.facts import look
-from control.roles import Asked
-from control.template import quoted, written
+from control.drafting.beginning import Place, new
+from control.drafting.draft import draft, project_name
+from control.drafting.facts import look
+from control.drafting.roles import Asked
+from control.drafting.template import quoted, written
 from data.files import read_file
 from data.intake import Origin, kind_of_file, take_rows
 from keepfit import Column, Project, Target

@@ -18,9 +18,7 @@ def test_schedules_are_not_held_by_a_prefect_that_hangs_and_that_is_said() -> No
         patience = {PREFECT_API_REQUEST_TIMEOUT: 0.3, PREFECT_CLIENT_MAX_RETRIES: 0}
         with (
             temporary_settings({PREFECT_API_URL: there, **patience}),
-            pytest.raises(
-                ServiceUnavailable, match=r"Prefect does not answer: .*nothing of parcels"
-            ),
+            pytest.raises(ServiceUnavailable, match=r"Prefect does not answer: .*nothing of parcels"),
             paused("parcels"),
         ):
             pytest.fail("it went on")

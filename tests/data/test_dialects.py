@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from data import dialects, tables
+from data.decisions import Decision, read_decisions, save_decision
 from data.examples import query_examples
 from data.quarantine import Quarantine
 from data.records import Rejected
@@ -139,6 +140,25 @@ def test_records_that_are_in_two_files_are_kept_once_whatever_their_order(
 
     with ThreadPoolExecutor(4) as drains:
         assert sum(drains.map(drain, range(4))) == rounds * rows
+
+
+def test_a_decision_that_is_kept_by_several_at_once_is_kept_once(store_url: str) -> None:
+    Store(store_url).close()
+    together = threading.Barrier(4)
+
+    def keep(_: int) -> None:
+        mine = Store(store_url)
+        try:
+            together.wait()
+            save_decision(mine, Decision(project="made", as_of=NOON, promote=False, reason="drift"), "key")
+        finally:
+            mine.close()
+
+    with ThreadPoolExecutor(4) as keepers:
+        list(keepers.map(keep, range(4)))
+    store = Store(store_url)
+    assert len(read_decisions(store, "made")) == 1
+    store.close()
 
 
 def test_of_several_that_go_on_with_one_file_one_does_at_each_step(store_url: str, tmp_path: Path) -> None:

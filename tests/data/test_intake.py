@@ -163,6 +163,13 @@ def test_a_label_names_its_prediction_in_one_way(keys: Any) -> None:
     assert rejected.reason == "expected a prediction_id or a reference id, one of both"
 
 
+@pytest.mark.parametrize("name", ["prediction_id", "reference_id"])
+@pytest.mark.parametrize("given_id", ["a\x00b", "", "x" * 201])
+def test_an_id_that_no_store_can_keep_or_find_is_refused(name: str, given_id: str) -> None:
+    (rejected,) = take_labels(PROJECT, [{"late": True, name: given_id}], LANDED).rejected
+    assert rejected.reason == f"{name}: expected 1 to 200 characters of text; use another id"
+
+
 def test_the_projects_own_columns_for_reference_and_times_are_read() -> None:
     mine = project(time="departs", label_time="landed", reference="flight")
     given_row = {**ROW, "departs": NOON, "landed": NOON + HOUR, "flight": 12, "late": 1}

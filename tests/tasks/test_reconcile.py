@@ -63,6 +63,17 @@ def test_a_pointer_that_was_changed_by_hand_is_put_right(made: LoopOnFakes, tmp_
     assert agree(made)
 
 
+def test_a_damaged_bundle_waits_for_a_registry_that_is_away(made: LoopOnFakes, tmp_path: Path) -> None:
+    first = kept(made, tmp_path)
+    crown(made, first)
+    (made.releases / first.digest / MODEL).write_bytes(b"other")
+    made.fake.away = True
+    (told,) = reconcile(made, NOON)
+    assert told.startswith("what needs the registry was left as it is: the registry does not answer")
+    made.fake.away = False
+    assert reconcile(made, NOON) == ["the bundle of version 1 was fetched from the registry"]
+
+
 @pytest.mark.parametrize("damage", ["lost", "changed"])
 def test_a_bundle_that_was_lost_or_damaged_comes_from_the_registry(
     made: LoopOnFakes, tmp_path: Path, damage: str

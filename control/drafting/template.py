@@ -3,9 +3,9 @@
 import textwrap
 from itertools import chain
 
-from control.drafting import Draft
-from control.guessing import Guess
-from control.roles import Role
+from control.drafting.draft import Draft
+from control.drafting.guessing import Guess
+from control.drafting.roles import Role
 from keepfit.spec import Column
 
 _HEAD = '''\

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil, floor
 
-from control.facts import Facts, Sight
-from control.guessing import Guess, guess
-from control.roles import Asked, Roles, assign, make_target
+from control.drafting.facts import Facts, Sight
+from control.drafting.guessing import Guess, guess
+from control.drafting.roles import Asked, Roles, assign, make_target
 from keepfit.errors import FileUnreadable
 from keepfit.spec import Target
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal
 
-from control.facts import Facts, Sight
+from control.drafting.facts import Facts, Sight
 from keepfit.errors import FileUnreadable
 from keepfit.spec import Target
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from control.facts import Cell, Facts
+from control.drafting.facts import Cell, Facts
 
 _REMOVED = 0.99
 """The share of the errors that a column must take away by itself, to be held for the outcome."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from control.facts import Cell, Facts
-from control.leaks import leak
-from control.roles import Roles, is_id, is_subject, is_unique
+from control.drafting.facts import Cell, Facts
+from control.drafting.leaks import leak
+from control.drafting.roles import Roles, is_id, is_subject, is_unique
 from keepfit.spec import LARGEST, Column, is_storable
 
 _MOST_AMONG = 12

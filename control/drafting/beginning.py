@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control.answers import Answer
-from control.drafting import Draft, draft, project_name
-from control.facts import look
+from control.drafting.draft import Draft, draft, project_name
+from control.drafting.facts import look
+from control.drafting.roles import Asked, Role
+from control.drafting.template import column, written
 from control.progress import stepping
-from control.roles import Asked, Role
-from control.template import column, written
 from keepfit.errors import ProjectRefused
 
 
