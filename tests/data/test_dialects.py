@@ -86,7 +86,7 @@ def test_what_no_store_can_keep_is_set_aside_as_its_escape(store: Store, tmp_pat
 
 
 def test_rows_of_several_columns_numbers_and_projects_made_at_once_are_right(store_url: str) -> None:
-    together = threading.Barrier(6)
+    together = threading.Barrier(6, timeout=30)
 
     def make(number: int) -> tuple[str, ...]:
         features = {**FEATURES, f"own_{number % 3}": Column.number(optional=True), "seat": Column.category()}
@@ -122,7 +122,7 @@ def test_records_that_are_in_two_files_are_kept_once_whatever_their_order(
     first = Store(store_url)
     first.predictions(project())
     first.close()
-    together = threading.Barrier(4)
+    together = threading.Barrier(4, timeout=30)
 
     def drain(number: int) -> int:
         mine, taken = Store(store_url), 0
@@ -144,7 +144,7 @@ def test_records_that_are_in_two_files_are_kept_once_whatever_their_order(
 
 def test_a_decision_that_is_kept_by_several_at_once_is_kept_once(store_url: str) -> None:
     Store(store_url).close()
-    together = threading.Barrier(4)
+    together = threading.Barrier(4, timeout=30)
 
     def keep(_: int) -> None:
         mine = Store(store_url)
