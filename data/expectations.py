@@ -43,9 +43,10 @@ def _failures(project: Project, frame: pd.DataFrame) -> list[tuple[int, str]]:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    suite = context.suites.add(gx.ExpectationSuite(name=project.name))
-    for expectation in _expectations(project.features):
-        suite.add_expectation(expectation)
+    # Whole at once: a suite that the context has is stored anew with each expectation added.
+    suite = context.suites.add(
+        gx.ExpectationSuite(name=project.name, expectations=_expectations(project.features))
+    )
     asset = context.data_sources.add_pandas("rows").add_dataframe_asset("batch")
     batch = asset.add_batch_definition_whole_dataframe("whole").get_batch(
         batch_parameters={"dataframe": frame}

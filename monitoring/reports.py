@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ROWS = 20_000
 """Of a window with more rows a random part of this size is drawn."""
 
+COLUMNS = 12
+"""The columns that moved most are drawn: each takes time, and nobody reads 200."""
+
 CATEGORIES = 40
 """The most frequent categories are drawn; all others together are one more."""
 
@@ -88,13 +91,14 @@ def write_report(
     """Write `verdict.json`, and `report.html` where there is something to draw, into `folder`.
 
     Each file is replaced at once, so a reader never sees half of it, and writing again is harmless. The
-    page is Evidently's, of at most 20,000 rows a window, and makes no request to any other address; it
-    has inline scripts, so serve it sandboxed. Text from the data cannot become markup in it.
+    page is Evidently's, of at most 20,000 rows a window and the 12 columns that moved most, and makes no
+    request to any other address; it has inline scripts, so serve it sandboxed. Text from the data cannot
+    become markup in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, because = folder / _PAGE, None
     try:
-        drawn = _draw(project, reference, current)
+        drawn = _draw(project, judged.verdict, reference, current)
         _replace(page, drawn.replace("<body>", f"<body>{_heading(judged, reference, current)}", 1))
     except _UNDRAWABLE as fault:
         because = f"{type(fault).__name__}: {fault}"
@@ -120,7 +124,7 @@ def neutral(texts: list[str]) -> list[str]:
     return renamed
 
 
-def _draw(project: Project, reference: "Examples", current: "Examples") -> str:
+def _draw(project: Project, verdict: DriftVerdict, reference: "Examples", current: "Examples") -> str:
     """Let Evidently draw the two windows; raises ValueError where there is nothing to draw."""
     before, after = (_frame(project, _sample(window, project.seed)) for window in (reference, current))
     # Evidently raises on a column without a value, and finds drift in a single row.
@@ -128,12 +132,15 @@ def _draw(project: Project, reference: "Examples", current: "Examples") -> str:
     if not held:
         msg = "no column has two values in both windows"
         raise ValueError(msg)
+    places = {finding.column: place for place, finding in reversed([*enumerate(verdict.findings)])}
+    held = sorted(held, key=lambda name: places.get(name, len(places)))[:COLUMNS]
+    before, after = before[held], after[held]
     numbers = [c for c in held if before[c].dtype == np.float64]
     texts = [c for c in held if c not in numbers]
     for name in texts:
         before[name], after[name] = _plain_categories(before[name], after[name])
     before.columns = after.columns = pd.Index(neutral(list(before.columns)))
-    renamed = dict(zip(_names(project), before.columns, strict=True))
+    renamed = dict(zip(held, before.columns, strict=True))
     return _evidently(before, after, [renamed[c] for c in numbers], [renamed[c] for c in texts])
 
 
@@ -214,7 +221,8 @@ def _heading(judged: Judged, reference: "Examples", current: "Examples") -> str:
         f"reference {windows.reference.since:%F %R} to {windows.reference.until:%F %R}, "
         f"current {windows.current.since:%F %R} to {windows.current.until:%F %R}",
         f"drawn: {min(len(reference), ROWS):,} of {len(reference):,} reference rows, "
-        f"{min(len(current), ROWS):,} of {len(current):,} current rows; the verdict rests on all",
+        f"{min(len(current), ROWS):,} of {len(current):,} current rows, at most {COLUMNS} columns, those that "
+        "moved most; the verdict rests on all",
         *judged.verdict.reasons,
         *([judged.performance.sentence] if judged.performance else []),
         *([f"reason to retrain: {judged.reason.evidence}"] if judged.reason else ["no reason to retrain"]),

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from keepfit import Column
 from monitoring.columns import answer_names, label_name
 from monitoring.drift import judge_examples
 from monitoring.performance import measure
+from monitoring.reports import COLUMNS as DRAWN
 from monitoring.reports import Judged, neutral, write_report
 from monitoring.triggers import Reason
 from monitoring.windows import choose_windows
@@ -45,6 +47,22 @@ def test_a_page_shows_features_answers_and_labels(tmp_path: Any, kind: Any) -> N
     for column in [*COLUMNS, *answer_names(made), label_name(made)]:
         assert f'"{column}"' in page
     assert "<li>" in page
+
+
+def test_of_many_columns_those_that_moved_most_are_drawn(tmp_path: Any) -> None:
+    names = [f"sensor{n:02}" for n in range(30)]
+    made = project(features={name: Column.number() for name in names})
+
+    def wide(examples: Any, shift: float) -> Any:
+        rng = np.random.default_rng(len(examples))
+        told = {name: rng.normal(size=len(examples)) for name in names}
+        told["sensor29"] += shift
+        return replace(examples, features=pd.DataFrame(told).astype(np.float32))
+
+    page = report(tmp_path, made, wide(before(), 0), wide(window(seed=2), 3)).page.read_text()
+    drawn = [name for name in names if f'"{name}"' in page]
+    assert "sensor29" in drawn
+    assert len(drawn) <= DRAWN
 
 
 def test_the_verdict_file_holds_what_was_judged(tmp_path: Any) -> None:
