@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from control.orchestrator import paused, use_stack
-from control.replay.driver import Replay, say, told_to_person
+from control.replay.driver import Replay
+from control.replay.telling import say, told_to_person
 from control.running import running
 from control.stack import Stack, interrupted_by_signals
 from keepfit.errors import StackAlreadyUp

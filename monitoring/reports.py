@@ -221,7 +221,7 @@ def _heading(judged: Judged, reference: "Examples", current: "Examples") -> str:
         f"reference {windows.reference.since:%F %R} to {windows.reference.until:%F %R}, "
         f"current {windows.current.since:%F %R} to {windows.current.until:%F %R}",
         f"drawn: {min(len(reference), ROWS):,} of {len(reference):,} reference rows, "
-        f"{min(len(current), ROWS):,} of {len(current):,} current rows, at most {COLUMNS} columns, those that "
+        f"{min(len(current), ROWS):,} of {len(current):,} current rows, the {COLUMNS} columns that "
         "moved most; the verdict rests on all",
         *judged.verdict.reasons,
         *([judged.performance.sentence] if judged.performance else []),

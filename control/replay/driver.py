@@ -1,10 +1,9 @@
 """Drive a file through the service and the flows, step by step, and say what came of it."""
 
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,12 +13,12 @@ from control.replay.callers import Callers
 from control.replay.checkpoint import Checkpoint, Policy, Step, read_checkpoint, told, write_checkpoint
 from control.replay.policies import Policies
 from control.replay.span import Span, choose_span
+from control.replay.telling import collected_line, decided_line, say, scores_line, told_to_person
 from control.replay.traffic import Traffic, read_traffic
 from control.running import running
 from control.stack import interrupted_by_signals
 from control.turning import on_stack
 from data.bundles import sha256
-from data.decisions import Decision
 from data.examples import count_imported
 from data.files import content_hash
 from data.promotions import Promotion
@@ -28,9 +27,6 @@ from keepfit.gates import Scores
 from keepfit.settings import Settings
 from serving.client import Client
 from tasks.loop import Loop, open_loop
-
-if TYPE_CHECKING:
-    from flows.feedback import Feedback
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -163,7 +159,7 @@ class Replay:
 
         done, where = self.checkpoint, self._where
         taken = self._flow("feedback", lambda: feedback(where, end))
-        self._say(f"  feedback: {_said_of(taken)}")
+        self._say(f"  feedback: {collected_line(taken)}")
         watched = self._flow("watch", lambda: watch(where, end))
         self._say(f"  watch: {watched.sentence}")
         judged = watched.judged
@@ -185,8 +181,8 @@ class Replay:
             scores=scores,
             report=None if watched.report is None else str(watched.report.page),
         )
-        self._say(f"  retrain: {_decided(decision)}")
-        self._say(f"  scores: {_beside(self._loop.project.primary, step)}")
+        self._say(f"  retrain: {decided_line(decision)}")
+        self._say(f"  scores: {scores_line(self._loop.project.primary, step)}")
         done.quarantined += taken.collected.quarantined
         done.steps = [*done.steps, step]
         self._save()
@@ -225,49 +221,3 @@ class Replay:
         if sent.refused:
             reason, count = sent.refused.most_common(1)[0]
             self._say(f"  the service refused {sent.refused.total()} of them, {count} because {reason}")
-
-
-def _said_of(taken: "Feedback") -> str:
-    collected, labels = taken.collected, taken.labels
-    median_s = labels.delay_median_s
-    delay = "" if median_s is None else f", median delay {timedelta(seconds=round(median_s))}"
-    return (
-        f"took in {collected.predictions} predictions and {collected.labels} labels, set aside "
-        f"{collected.quarantined}; of the last labels {labels.matched} matched, {labels.unmatched} not{delay}"
-    )
-
-
-def _decided(decision: Decision) -> str:
-    return decision.sentence + (f"; {decision.workers} workers serve it" if decision.promote else "")
-
-
-def _beside(metric: str, step: Step) -> str:
-    if not step.rows:
-        return "no label became known"
-    told = ", ".join(
-        f"{name} {score:.4f}"
-        for name, scores in step.scores.items()
-        if (score := scores.get(metric)) is not None
-    )
-    return f"{metric} on {step.rows} rows: {told}"
-
-
-def told_to_person(summary: dict[str, Any]) -> list[str]:
-    """Say a replay's summary to a person."""
-    counts = (
-        f"{summary['requests']} requests, {summary['failed_requests']} failed; {summary['retrainings']} "
-        f"retrainings, {summary['promotions']} promotions, {summary['refusals']} refusals, "
-        f"{summary['swaps']} swaps of a worker"
-    )
-    scores = [
-        f"{policy:>7}: " + ", ".join(f"{name} {score:.4f}" for name, score in summary[policy].items())
-        for policy in ("frozen", "loop", "always")
-    ]
-    spent = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in summary["seconds"].items())
-    return [counts, *scores, f"({spent})"]
-
-
-def say(line: str) -> None:
-    """Tell the story on standard error, so that --json has standard output to itself."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
