@@ -25,7 +25,7 @@ FOLDER = ROOT / "docs" / "images"
 PAGES = ["performance", "drift", "labels", "quarantine", "decisions", "ledger", "reports", "runs"]
 WIDTHS = {"wide": (1100, 820), "narrow": (375, 720)}
 MOST_HEIGHT = 2400
-COLOURS = 160
+COLOURS = 96
 
 
 def addresses(sources: Sources) -> dict[str, str]:
@@ -61,6 +61,8 @@ def take(browser: Browser, url: str, pages: dict[str, str], folder: Path) -> int
                 whole = page.evaluate("document.documentElement.scrollHeight")
                 page.set_viewport_size({"width": width, "height": min(whole, MOST_HEIGHT)})
                 page.wait_for_load_state("networkidle")
+                for frame in page.frames[1:]:  # Evidently draws by script, after it is loaded
+                    frame.get_by_text("Drift in column").first.wait_for()
                 taken = page.screenshot()
                 page.set_viewport_size({"width": width, "height": height})
                 size += _keep(taken, folder / f"{name}-{scheme}-{shape}.png")
