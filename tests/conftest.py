@@ -46,13 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that need the stack together: of several test processes one starts it."""
-    for item in items:
-        if "real_stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the stack's home, with its logs, only where something failed."""
     home = session.config.stash[_SETTINGS].home
@@ -93,7 +86,7 @@ def stack_project(settings: Settings) -> str:
 
 @pytest.fixture(scope="session")
 def real_stack(settings: Settings, stack_project: str) -> Iterator[Stack]:
-    """Everything that `bin/keepfit up` starts, once a session: it takes half a minute."""
+    """Everything that `bin/keepfit up` starts, once a test process: it takes half a minute."""
     with Stack(settings, stack_project, NAME, say=lambda _: None) as stack:
         yield stack
 

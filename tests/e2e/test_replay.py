@@ -23,7 +23,7 @@ from tasks.loop import Loop, open_loop
 from tests.control.little import free_port
 from tests.e2e.worlds import MOVED, PER_DAY, START, made, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 DAYS = 21
 ROWS = DAYS * PER_DAY
