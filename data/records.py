@@ -83,8 +83,8 @@ def new_id() -> str:
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
-def ids_of(key: str, body: bytes, count: int) -> list[str]:
-    """Make the ids of a request's records: the same body under the same idempotency key gives the same ids.
+def ids_of(key: str, count: int) -> list[str]:
+    """Make the ids of a request's records: the same idempotency key gives the same ids, whatever is sent.
 
     They carry the time of a key that is a UUIDv7, and else none.
     """
@@ -93,9 +93,7 @@ def ids_of(key: str, body: bytes, count: int) -> list[str]:
     except ValueError:
         made = uuid.UUID(int=0)
     unix_ms = made.int >> 80 if made.version == _UUID7 else 0
-    # The body too: who uses a key again for something else must not lose what came second.
-    whole = hashlib.sha256(key.encode() + b"\x1f" + body).digest()
-    return [uuid7(unix_ms, hashlib.sha256(whole + n.to_bytes(4, "big")).digest()) for n in range(count)]
+    return [uuid7(unix_ms, hashlib.sha256(b"%d\x1f%b" % (n, key.encode())).digest()) for n in range(count)]
 
 
 def uuid7(unix_ms: int, rest: bytes) -> str:

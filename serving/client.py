@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from data.records import ids_of, new_id
+from data.records import new_id
 from keepfit.errors import RequestRefused, ServiceUnavailable
 from serving.contract import (
     ErrorAnswer,
@@ -138,11 +138,6 @@ class Client:
         except IndexError:
             host, port = self._address
             return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
-
-
-def prediction_ids(rows: Sequence[Row], key: str) -> list[str]:
-    """Name the predictions that a request for these rows under this key makes, whenever it is sent."""
-    return ids_of(key, _encode(PredictRequest(list(rows))), len(rows))
 
 
 def _refusal(where: str, status: int, content: bytes) -> str:

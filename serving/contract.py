@@ -139,16 +139,16 @@ class Schema:
     """What the live model takes: rows with its columns, and labels of its target."""
 
     def __init__(self, columns: Mapping[str, Column], target: Target) -> None:
-        self._columns = dict(columns)
+        self.columns = dict(columns)
         self.target = target
 
     def features(self, given: Mapping[str, Value], row: int) -> dict[str, Value]:
         """Take the features of row number `row`, in the model's order; raise Refused otherwise."""
-        if given.keys() - self._columns.keys():
+        if given.keys() - self.columns.keys():
             # Before what is missing: a misspelt name is both.
             self._refuse_unknown(given, row)
         taken: dict[str, Value] = {}
-        for name, column in self._columns.items():
+        for name, column in self.columns.items():
             value = given.get(name)
             if objection := column.objection(value):
                 raise invalid(f"$.rows[{row}].features{key(name)}", objection)
@@ -156,9 +156,9 @@ class Schema:
         return taken
 
     def _refuse_unknown(self, given: Mapping[str, Value], row: int) -> None:
-        name = next(name for name in given if name not in self._columns)
-        close = difflib.get_close_matches(name[:200], self._columns, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the model takes {', '.join(self._columns)}"
+        name = next(name for name in given if name not in self.columns)
+        close = difflib.get_close_matches(name[:200], self.columns, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the model takes {', '.join(self.columns)}"
         raise invalid(f"$.rows[{row}].features{key(name)}", f"unknown feature; {hint}")
 
 

@@ -1,7 +1,7 @@
 """One HTTP exchange as ASGI has it: the request that was read, the response that is sent."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -25,10 +25,11 @@ class CallerGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose body is not read yet."""
+    """A request whose body is not read yet; `segments` are the parts of its path that its route names."""
 
     scope: Scope
     receive: Receive
+    segments: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def header(self, name: bytes) -> str | None:
         """Give a header's value; the name in lower case."""
@@ -37,9 +38,12 @@ class Request:
                 return value.decode("latin-1")
         return None
 
-    async def body(self, most_bytes: int) -> bytes:
-        """Read the whole body; raise Refused when it is larger than `most_bytes`, or says it is not JSON."""
-        self._check_media()
+    async def body(self, most_bytes: int, media: tuple[str, ...] = ("application/json",)) -> bytes:
+        """Read the whole body; raise Refused when it is larger than `most_bytes`, or is none of `media`.
+
+        A body that does not say what it is is taken for the first.
+        """
+        self._check_media(media)
         declared = self.header(b"content-length")
         if declared is not None and declared.isdigit() and int(declared[:20]) > most_bytes:
             raise _too_large(most_bytes)
@@ -64,11 +68,15 @@ class Request:
                 return b"".join(parts)
             message = await self.receive()
 
-    def _check_media(self) -> None:
-        media = self.header(b"content-type")
-        kind = media.split(";")[0].strip().lower() if media else "application/json"
-        if kind != "application/json" and not kind.endswith("+json"):
-            raise Refused(415, f"expected Content-Type: application/json, got {kind[:100]}")
+    @property
+    def media(self) -> str:
+        """What the body says it is, in lower case and without parameters; empty when it does not say."""
+        return (self.header(b"content-type") or "").split(";")[0].strip().lower()
+
+    def _check_media(self, media: tuple[str, ...]) -> None:
+        kind = self.media or media[0]
+        if kind not in media and not (kind.endswith("+json") and "application/json" in media):
+            raise Refused(415, f"expected Content-Type: {' or '.join(media)}, got {kind[:100]}")
         coding = self.header(b"content-encoding")
         if coding and coding.lower() != "identity":
             raise Refused(415, f"expected a body without Content-Encoding, got {coding[:100]}")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 from control.replay.traffic import Traffic
-from data.records import Label, Prediction
+from data.records import Label, Prediction, ids_of
 from keepfit.errors import RequestRefused, ServiceUnavailable
 from keepfit.spec import Value
-from serving.client import Client, prediction_ids
+from serving.client import Client
 from serving.contract import LabelRow, Row
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class Callers:
         """Know what was sent before, by other callers: their labels are still to come."""
         for prediction in predictions:
             key = prediction.prediction_id
-            self._ids[key] = prediction_ids([_row(prediction)], key)[0]
+            self._ids[key] = ids_of(key, 1)[0]
 
     def send(self, traffic: Traffic) -> Sent:
         """Send traffic, each caller its part in order of time; return when all is answered."""

@@ -1,0 +1,68 @@
+"""Keepfit's own contract: /v1, health and metrics."""
+
+from data.releases import WorkerStatus
+from serving.contract import ModelAnswer, WorkerAnswer, read_feedback_request, read_predict_request
+from serving.desk import Desk
+from serving.exchange import TEXT, Request, Response, answered
+from serving.routes import Route
+
+
+async def predict(desk: Desk, request: Request) -> Response:
+    """POST /v1/predict."""
+    body = await request.body(desk.settings.body_bytes)
+    live = desk.model()
+    asked = read_predict_request(body, desk.settings.rows)
+    return answered(await desk.predict(request, live, asked.rows))
+
+
+async def feedback(desk: Desk, request: Request) -> Response:
+    """POST /v1/feedback."""
+    body = await request.body(desk.settings.body_bytes)
+    given = read_feedback_request(body, desk.settings.rows)
+    return answered(await desk.acknowledge(request, given))
+
+
+async def model(desk: Desk, _: Request) -> Response:
+    """GET /v1/model."""
+    worker = desk.worker
+    everyone = [_worker_answer(status) for status in await worker.statuses()]
+    own = _worker_answer(worker.status())
+    return answered(ModelAnswer(worker.project, own, everyone, desk.settings.replay))
+
+
+async def live(_desk: Desk, _: Request) -> Response:
+    """GET /health/live: it checks nothing but that this loop turns."""
+    return Response(200, b'{"status":"live"}')
+
+
+async def ready(desk: Desk, _: Request) -> Response:
+    """GET /health/ready: there is a model."""
+    desk.model()
+    return Response(200, b'{"status":"ready"}')
+
+
+async def metrics(desk: Desk, _: Request) -> Response:
+    """GET /metrics: what every worker counted."""
+    return Response(200, (await desk.worker.metrics_text()).encode(), TEXT)
+
+
+ROUTES = (
+    Route("POST", "/v1/predict", predict),
+    Route("POST", "/v1/feedback", feedback),
+    Route("GET", "/v1/model", model),
+    Route("GET", "/health/live", live),
+    Route("GET", "/health/ready", ready),
+    Route("GET", "/metrics", metrics),
+)
+
+
+def _worker_answer(status: WorkerStatus) -> WorkerAnswer:
+    return WorkerAnswer(
+        host=status.host,
+        pid=status.pid,
+        version=status.version,
+        digest=status.digest,
+        generation=status.generation,
+        error=status.error,
+        refused=status.refused,
+    )
