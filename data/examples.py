@@ -37,8 +37,9 @@ class Examples:
 
     `features` has a column per feature in the project's order: numbers and flags float32 (missing
     NaN), categories text (missing ""). `facts` has prediction_id, reference_id, predicted_at, known_at,
-    version (missing where imported), observed_at, label_known_at (missing where unlabelled), label_id
-    and early (the label was observed before the prediction). `outputs` is [n, target.outputs], NaN
+    version (missing where imported), weight (how many rows it stands for: more than 1 where a sample was
+    captured), observed_at, label_known_at (missing where unlabelled), label_id and early (the label was
+    observed before the prediction). `outputs` is [n, target.outputs], NaN
     where imported. `labels` is 0, 1 or NaN (binary), the number or NaN (regression), or the class or
     None (multiclass).
     """
@@ -148,6 +149,7 @@ def _facts(table: pa.Table) -> pd.DataFrame:
     for name in _TIMES:
         columns[name] = table[name].cast(pa.timestamp("us", tz="UTC")).to_pandas()
     columns["version"] = pd.array(table["version"].to_pylist(), dtype="Int64")
+    columns["weight"] = table["weight"].to_numpy()
     facts = pd.DataFrame(columns)
     facts["early"] = (facts["observed_at"] < facts["predicted_at"]).to_numpy(dtype=bool)
     return facts
@@ -228,6 +230,7 @@ def _schema(project: Project, numbers: Mapping[str, int]) -> pa.Schema:
             ("predicted_at", pa.int64()),
             ("known_at", pa.int64()),
             ("version", pa.int64()),
+            ("weight", pa.float64()),
             *((f"output_{i}", pa.float64()) for i in range(project.target.outputs)),
             *((f"f{numbers[name]}", arrow(column)) for name, column in project.features.items()),
         ]

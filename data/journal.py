@@ -22,11 +22,17 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode
 
 
+def encode_line(entry: Entry) -> bytes:
+    """Write an entry as one line; lines that stand one after the other may be appended together."""
+    body = _encode(entry)
+    return b"%08x %b\n" % (zlib.crc32(body), body)
+
+
 class Journal:
     """What one worker process writes; one thread appends, any thread may sync.
 
-    `append` returns when the line is in the kernel (it survives this process), `sync` when all that was
-    appended before it is on disk (it survives the machine).
+    `append` and `append_lines` return when the lines are in the kernel (they survive this process), `sync`
+    when all that was appended before it is on disk (it survives the machine).
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -41,12 +47,17 @@ class Journal:
 
     def append(self, entry: Entry) -> str:
         """Add one line whole or not at all and name its file; raise CaptureFailed when it could not be."""
-        body = _encode(entry)
-        line = b"%08x %b\n" % (zlib.crc32(body), body)
+        return self.append_lines(encode_line(entry))
+
+    def append_lines(self, lines: bytes) -> str:
+        """Add lines of `encode_line` in one write, each whole or not at all, and name their file.
+
+        Raises CaptureFailed when not all could be written: the first of them may then be in the file.
+        """
         try:
             if self._file is None or self._size >= self._max_bytes or self.name in self.lost:
                 self._next_file()
-            self._write(line)
+            self._write(lines)
         except OSError as fault:
             msg = f"{self._folder / self.name}: could not be written: {fault.strerror}; free space there"
             raise CaptureFailed(msg) from fault
@@ -83,16 +94,18 @@ class Journal:
             finally:
                 os.close(descriptor)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         assert self._file is not None
+        written = 0
         try:
-            written = os.write(self._file, line)
-            while written < len(line):
-                written += os.write(self._file, line[written:])
+            while written < len(lines):
+                written += os.write(self._file, lines[written:] if written else lines)
         except OSError:
+            # A drain may have read the whole lines already: what it has seen is never written over.
+            self._size += lines.rfind(b"\n", 0, written) + 1
             self._forget_torn_line()
             raise
-        self._size += len(line)
+        self._size += written
 
     def _forget_torn_line(self) -> None:
         assert self._file is not None

@@ -19,7 +19,13 @@ class Prediction(Struct, frozen=True, omit_defaults=True):
     """One row that was answered, or imported (then it has no version and no output).
 
     `output` is P(positive) [1], the probabilities in the order of the target's classes [k], or the
-    value [1]. `known_at` is stamped by the clock of the server that took it in.
+    value [1]. `known_at` is stamped by the clock of the server that took it in. A server that writes many
+    may give `features` as a Struct whose fields are encoded under the features' names; read back, it is a
+    mapping.
+
+    `latency_s` is from the request's headers to its answer, the same for all rows of a request. `status` is
+    what the caller was answered: 200, or 499 where nobody was left to answer. Where one row of n is kept,
+    its `weight` is n. `trace_id` is that of W3C's `traceparent`.
     """
 
     prediction_id: str
@@ -30,6 +36,10 @@ class Prediction(Struct, frozen=True, omit_defaults=True):
     version: int | None = None
     reference_id: str | None = None
     subject_id: str | None = None
+    latency_s: float | None = None
+    status: int = 200
+    weight: float = 1.0
+    trace_id: str | None = None
 
 
 class Label(Struct, frozen=True, omit_defaults=True):

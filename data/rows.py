@@ -17,6 +17,11 @@ def prediction_row(prediction: Prediction, numbers: Mapping[str, int], outputs: 
         "predicted_at": microseconds(prediction.predicted_at),
         "known_at": microseconds(prediction.known_at),
         "version": prediction.version,
+        # What was imported was answered to nobody.
+        "status": None if prediction.version is None else prediction.status,
+        "latency_s": prediction.latency_s,
+        "weight": prediction.weight,
+        "trace_id": prediction.trace_id,
     }
     for index in range(outputs):
         row[f"output_{index}"] = prediction.output[index] if prediction.output else None

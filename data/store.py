@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from sqlalchemy import CompoundSelect, Connection, Engine, Select, Table, inspect, select, update
 from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from data import dialects, shape, tables
-from data.records import Label, Prediction, Rejected
+from data import dialects, repeats, shape, tables
+from data.records import Label, Prediction, Rejected, now
 from data.rows import label_row, prediction_row, rejected_row
 from data.tables import microseconds
 from keepfit.errors import KeepfitError, ServiceUnavailable, StateError
@@ -100,15 +101,13 @@ class Store:
     ) -> Taken:
         """Keep a batch and, in the same transaction, that its source was taken in.
 
-        Records that are there already (by id) stay as they are. What was rejected has no id: it is kept
-        once only because its `move` or `file` is taken once.
+        Records that are there already (by id) stay as they are; one that says something else under the
+        same id is rejected. What was rejected has no id: it is kept once only because its `move` or `file`
+        is taken once.
         Raises AlreadyTaken, and keeps nothing, when the source was taken in by somebody else.
         """
-        table = self.predictions(project)
-        numbers, outputs = self.feature_numbers(project), project.target.outputs
         # Shaped before the transaction: whoever else writes waits only for the writing.
-        predicted = [prediction_row(p, numbers, outputs) for p in batch.predictions]
-        labelled = [label_row(project, label) for label in batch.labels]
+        shaped = self._shaped(project, batch)
         refused = [rejected_row(project, rejected) for rejected in batch.rejected]
         with self.transaction() as connection:
             if move is not None:
@@ -119,11 +118,25 @@ class Store:
                     raise AlreadyTaken(msg)
             if file is not None:
                 _remember_file(connection, project.name, file)
-            return Taken(
-                _insert_new(connection, table, predicted),
-                _insert_new(connection, tables.labels, labelled),
-                _insert_new(connection, tables.quarantine, refused),
-            )
+            predictions, labels = (repeats.keep_once(connection, kind, rows) for kind, rows in shaped)
+            source = move.file.name if move is not None else file.name if file is not None else ""
+            refused += [
+                rejected_row(project, Rejected(kind, _content(records[place]), reason, source, now()))
+                for kind, records, kept in (
+                    ("row", batch.predictions, predictions),
+                    ("label", batch.labels, labels),
+                )
+                for place, reason in sorted(kept.contradicting.items())
+            ]
+            rejected = repeats.insert_new(connection, tables.quarantine, refused)
+            return Taken(predictions.new, labels.new, rejected)
+
+    def contradiction(self, project: Project, batch: Batch) -> str | None:
+        """Say why a batch of few records contradicts what is there under their ids, or None."""
+        shaped = self._shaped(project, batch)
+        with self.reading() as connection:
+            found = [repeats.contradictions(connection, kind, rows) for kind, rows in shaped]
+        return next((reason for reasons in found for reason in reasons.values()), None)
 
     def is_taken(self, project: str, sha256: str) -> bool:
         """Say whether a file with this content was taken in before."""
@@ -179,6 +192,16 @@ class Store:
             ]
         return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 
+    def _shaped(self, project: Project, batch: Batch) -> list[tuple[repeats.Kind, list[dict[str, Any]]]]:
+        table, numbers = self.predictions(project), self.feature_numbers(project)
+        outputs = project.target.outputs
+        predicted = [prediction_row(p, numbers, outputs) for p in batch.predictions]
+        labelled = [label_row(project, label) for label in batch.labels]
+        return [
+            (repeats.kind_of_predictions(table, numbers), predicted),
+            (repeats.kind_of_labels(project.name), labelled),
+        ]
+
     def _make_tables(self) -> None:
         with self.reading() as connection:
             if set(tables.metadata.tables) <= set(inspect(connection).get_table_names()):
@@ -202,14 +225,8 @@ class Store:
             raise ServiceUnavailable(msg) from fault
 
 
-def _insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    if not rows:
-        return 0
-    key = next(iter(table.primary_key)).name
-    # In the order of their keys: two that bring the same rows then wait for each other, and never both.
-    ordered = sorted(rows, key=lambda row: row[key]) if key in rows[0] else list(rows)
-    new = dialects.insert(connection, table).on_conflict_do_nothing()
-    return connection.execute(new, ordered, execution_options={"preserve_rowcount": True}).rowcount
+def _content(record: Prediction | Label) -> str:
+    return msgspec.json.encode(record).decode()
 
 
 def _said(fault: Exception) -> str:

@@ -63,10 +63,11 @@ features = Table(
     Column("kind", Text, nullable=False),
 )
 labels = Table(
+    # Of each project its own: two callers of two projects may use one idempotency key.
     "labels",
     metadata,
     Column("label_id", Text, primary_key=True),
-    Column("project", Text, nullable=False),
+    Column("project", Text, primary_key=True),
     Column("prediction_id", Text),
     Column("reference_id", Text),
     Column("label_number", Float),
@@ -147,6 +148,10 @@ def predictions_table(number: int, columns: Sequence[tuple[int, Feature]], outpu
         Column("predicted_at", BigInteger, nullable=False),
         Column("known_at", BigInteger, nullable=False),
         Column("version", Integer),
+        Column("status", Integer),
+        Column("latency_s", Float),
+        Column("weight", Float, nullable=False, server_default="1"),
+        Column("trace_id", Text),
         *(Column(f"output_{i}", Float) for i in range(outputs)),
         *(Column(f"f{n}", Text if storage(feature.kind) == "text" else Float) for n, feature in columns),
         Index(f"{name}_by_reference", "reference_id"),

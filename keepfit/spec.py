@@ -247,8 +247,9 @@ def _refusal(project: Project) -> str | None:
 
 def _columns_refusal(project: Project) -> str | None:
     for name, column in project.features.items():
-        if not name or len(name) > 200 or not name.isprintable():
-            return f"features: {name!r} is no name for a column; use printable text"
+        if not name or len(name) > 200 or not name.isprintable() or set(name) & {'"', "\\"}:
+            # Quotes and backslashes: the field of a message cannot be called so.
+            return f'features: {name!r} is no name for a column; use printable text without " and \\'
         if column.between is not None and not column.between[0] < column.between[1]:
             return f"features.{name}: between={column.between} holds no number; the lower end comes first"
         if column.among is not None and (not column.among or len(set(column.among)) < len(column.among)):

@@ -5,9 +5,9 @@ import logging
 from keepfit.settings import Settings
 from serving.desk import Desk
 from serving.exchange import CallerGone, Receive, Request, Scope, Send, refused
-from serving.protocols import own
+from serving.protocols import documents, invocations, kserve, mlflow, own, v2, vertex
 from serving.refusal import Refused
-from serving.routes import Routes
+from serving.routes import Route, Routes
 from serving.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._worker = Worker(settings)
         self._desk = Desk(settings, self._worker)
-        self._routes = Routes(own.ROUTES)
+        self._routes = Routes(routes(settings))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's event, as ASGI 3 says."""
@@ -54,3 +54,11 @@ class App:
                 await self._worker.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def routes(settings: Settings) -> tuple[Route, ...]:
+    """Give every route of a worker: those of the contracts, and those that describe them."""
+    foreign = (*v2.ROUTES, *kserve.ROUTES, *mlflow.ROUTES, *invocations.ROUTES)
+    # A platform's own paths last: where they are called like one of ours, it is the platform that asks.
+    contracts = (*own.ROUTES, *foreign, *vertex.routes(settings))
+    return (*contracts, *documents.documenting(contracts))

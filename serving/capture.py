@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from data.journal import Journal
-from data.records import AcknowledgedLabels, CapturedPredictions
+from data.records import AcknowledgedLabels
 from keepfit.errors import CaptureFailed
 
 _log = logging.getLogger(__name__)
@@ -19,10 +19,10 @@ class Capture:
         self._syncing: asyncio.Task[None] | None = None
         self._failing = False
 
-    def predictions(self, entry: CapturedPredictions) -> bool:
-        """Put what was answered into the journal; False when that failed, and the answer must say so."""
+    def lines(self, lines: bytes) -> bool:
+        """Put what was answered into the journal; False when that failed, and the answers must say so."""
         try:
-            self._journal.append(entry)
+            self._journal.append_lines(lines)
         except CaptureFailed as fault:
             if not self._failing:  # once, not per request
                 _log.error("predictions are not captured: %s", fault)

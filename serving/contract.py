@@ -39,13 +39,31 @@ class PredictRequest(Struct, frozen=True, forbid_unknown_fields=True):
     rows: Annotated[list[Row], Meta(min_length=1)]
 
 
+class Explanation(Struct, frozen=True, omit_defaults=True):
+    """What each feature adds to an answer: the baseline and all contributions together are the answer.
+
+    `of` is the class whose probability is explained: 1, or the output; a regression has none.
+    `standard_errors` are there where the contributions were sampled.
+    """
+
+    baseline: float
+    contributions: dict[str, float]
+    of: int | str | None = None
+    standard_errors: dict[str, float] | None = None
+
+
 class PredictedRow(Struct, frozen=True, omit_defaults=True):
-    """One answer: the most probable class, or the value; the probabilities as in `classes`."""
+    """One answer: the most probable class, or the value; the probabilities as in `classes`.
+
+    Where `explain=true` was asked for it has `explanation`, or the reason why not as `unexplained`.
+    """
 
     prediction_id: str
     output: int | str | float
     probabilities: list[float] | None = None
     reference_id: str | None = None
+    explanation: Explanation | None = None
+    unexplained: str | None = None
 
 
 class PredictAnswer(Struct, frozen=True, omit_defaults=True):
@@ -124,14 +142,14 @@ _feedback_request = msgspec.json.Decoder(FeedbackRequest)
 def read_predict_request(body: bytes, most_rows: int) -> PredictRequest:
     """Read a body; raise Refused with the path and the reason when it is none of ours."""
     request = _decoded(_predict_request, body)
-    _check_count("rows", len(request.rows), most_rows)
+    check_count("rows", len(request.rows), most_rows)
     return request
 
 
 def read_feedback_request(body: bytes, most_rows: int) -> FeedbackRequest:
     """Read a body; raise Refused with the path and the reason when it is none of ours."""
     request = _decoded(_feedback_request, body)
-    _check_count("labels", len(request.labels), most_rows)
+    check_count("labels", len(request.labels), most_rows)
     return request
 
 
@@ -142,18 +160,14 @@ class Schema:
         self.columns = dict(columns)
         self.target = target
 
-    def features(self, given: Mapping[str, Value], row: int) -> dict[str, Value]:
-        """Take the features of row number `row`, in the model's order; raise Refused otherwise."""
+    def check(self, given: Mapping[str, Value], row: int) -> None:
+        """Check the features of row number `row`; raise Refused when one may not be."""
         if given.keys() - self.columns.keys():
             # Before what is missing: a misspelt name is both.
             self._refuse_unknown(given, row)
-        taken: dict[str, Value] = {}
         for name, column in self.columns.items():
-            value = given.get(name)
-            if objection := column.objection(value):
+            if objection := column.objection(given.get(name)):
                 raise invalid(f"$.rows[{row}].features{key(name)}", objection)
-            taken[name] = kept(value)
-        return taken
 
     def _refuse_unknown(self, given: Mapping[str, Value], row: int) -> None:
         name = next(name for name in given if name not in self.columns)
@@ -214,7 +228,8 @@ def _check_id(value: str | None, path: str) -> None:
         raise invalid(path, objection)
 
 
-def _check_count(what: str, count: int, most: int) -> None:
+def check_count(what: str, count: int, most: int) -> None:
+    """Refuse more rows or labels than one request may have."""
     if count > most:
         raise Refused(413, f"expected at most {most} {what} in one request, got {count}", f"$.{what}")
 

@@ -10,24 +10,21 @@ import msgspec
 from data.records import ids_of, new_id, now
 from keepfit.errors import CaptureFailed
 from keepfit.settings import Settings
-from serving.answer import acknowledged, answer, told
-from serving.contract import (
-    FeedbackAnswer,
-    FeedbackRequest,
-    PredictAnswer,
-    PredictRequest,
-    Row,
-    instant,
-)
-from serving.exchange import Request
-from serving.refusal import Refused
+from serving.answer import acknowledged, told
+from serving.contract import FeedbackAnswer, FeedbackRequest, PredictAnswer, Row, check_count, instant
+from serving.exchange import Request, encode
+from serving.explanation import Explainer
+from serving.keys import Keys
+from serving.line import Asked
+from serving.refusal import Refused, invalid
 from serving.slot import LiveModel
+from serving.typed import TypedRow, times_of
 from serving.worker import Worker
 
 NO_MODEL = "no model yet: import history, then retrain"
+_INLINE_BYTES = 64 * 1024
 _INLINE_ROWS = 200
-"""More rows than these are answered in a thread: other requests and health checks must not wait for them."""
-_LONGEST_KEY = 200
+"""A larger body is read in a thread: other requests and health checks must not wait for it."""
 
 
 class Desk:
@@ -36,6 +33,8 @@ class Desk:
     def __init__(self, settings: Settings, worker: Worker) -> None:
         self.settings = settings
         self.worker = worker
+        self.explainer = Explainer(settings)
+        self._keys = Keys()
 
     def model(self) -> LiveModel:
         """Give the live model; raise Refused (503) when there is none.
@@ -52,34 +51,54 @@ class Desk:
 
         A refusal's path begins with `$.rows[i]`: a contract that calls its rows otherwise says so itself.
         """
-        began = time.perf_counter()
         if not rows:
-            raise Refused(422, "expected at least one row", "$.rows")
-        if len(rows) > self.settings.rows:
-            raise Refused(
-                413,
-                f"expected at most {self.settings.rows} rows in one request, got {len(rows)}",
-                "$.rows",
-            )
-        clock = self.clock(request)
-        asked = PredictRequest(list(rows))
-        ids = self.ids(request, len(rows))
+            raise invalid("$.rows", "expected at least one row")
+        check_count("rows", len(rows), self.settings.rows)
         if len(rows) > _INLINE_ROWS:
-            made = await asyncio.to_thread(answer, live, asked, clock, ids)
+            return await self.answer(request, live, await asyncio.to_thread(live.rows.take, rows))
+        return await self.answer(request, live, live.rows.take(rows))
+
+    async def predict_body(self, request: Request, live: LiveModel, body: bytes) -> PredictAnswer:
+        """Answer the body of our own contract."""
+        if len(body) > _INLINE_BYTES:
+            rows = await asyncio.to_thread(live.rows.read, body, self.settings.rows)
         else:
-            made = answer(live, asked, clock, ids)
-        captured = self.worker.capture.predictions(made)
+            rows = live.rows.read(body, self.settings.rows)
+        return await self.answer(request, live, rows)
+
+    async def answer(self, request: Request, live: LiveModel, rows: Sequence[TypedRow]) -> PredictAnswer:
+        """Answer rows that were checked by the live model's schema."""
+        clock = self.clock(request)
+        times = times_of(rows, clock)
+        ids = self._ids(request, len(rows), rows)
+        asked = Asked(
+            live=live,
+            rows=rows,
+            ids=ids,
+            times=times,
+            clock=clock,
+            began=request.began,
+            caller=request,
+            weight=self._weight(ids[0]),
+            trace_id=request.trace_id,
+        )
+        outputs, captured = await self.worker.line.answer(asked)
         target = live.schema.target
-        predictions = [told(prediction, target) for prediction in made.rows]
-        self.worker.metrics.predicted(time.perf_counter() - began, len(made.rows), captured=captured)
-        return PredictAnswer(live.version, captured, predictions, target.classes)
+        told_rows = [
+            told(made, output, row.reference_id, target)
+            for made, output, row in zip(ids, outputs, rows, strict=True)
+        ]
+        self.worker.metrics.predicted(
+            time.perf_counter() - request.began, len(rows), lost=bool(asked.weight) and not captured
+        )
+        return PredictAnswer(live.version, captured, told_rows, target.classes)
 
     async def acknowledge(self, request: Request, given: FeedbackRequest) -> FeedbackAnswer:
         """Put labels on disk; raise Refused, and acknowledge nothing."""
         clock = self.clock(request)
         live = self.worker.slot.live
         target = live.schema.target if live else None
-        entry = acknowledged(given, target, clock, self.ids(request, len(given.labels)))
+        entry = acknowledged(given, target, clock, self._ids(request, len(given.labels), given))
         count = len(entry.labels)
         try:
             await self.worker.capture.labels(entry)
@@ -104,11 +123,19 @@ class Desk:
             reason = f"header Keepfit-Clock: expected an RFC 3339 time with an offset, got {given[:60]!r}"
             raise Refused(400, reason) from None
 
-    def ids(self, request: Request, count: int) -> list[str]:
+    def _ids(self, request: Request, count: int, content: object) -> list[str]:
         """Name a request's records: by its idempotency key, so that the store keeps a repetition once."""
-        key = request.header(b"idempotency-key")
+        key = request.headers.get(b"idempotency-key")
         if key is None:
             return [new_id() for _ in range(count)]
-        if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
-            raise Refused(400, f"header Idempotency-Key: expected 1 to {_LONGEST_KEY} characters of ASCII")
-        return ids_of(key, count)
+        name = key.decode("latin-1")
+        self._keys.check(name, encode(content))
+        return ids_of(name, count)
+
+    def _weight(self, first_id: str) -> float:
+        """Say what a request's rows count for in the store; 0 when they are not captured.
+
+        It is drawn from the id: a request that is sent again is captured again, or left out again.
+        """
+        share = self.settings.capture_share
+        return 1.0 if share >= 1 else 1 / share if int(first_id[-8:], 16) < share * 2**32 else 0.0

@@ -1,7 +1,9 @@
 """One HTTP exchange as ASGI has it: the request that was read, the response that is sent."""
 
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,25 +20,43 @@ TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
 encode = msgspec.json.Encoder().encode
 
+_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
 
 class CallerGone(Exception):
     """The caller closed the connection before its request was whole: nobody waits for an answer."""
 
 
-@dataclass(frozen=True, slots=True)
 class Request:
     """A request whose body is not read yet; `segments` are the parts of its path that its route names."""
 
-    scope: Scope
-    receive: Receive
-    segments: Mapping[str, str] = field(default_factory=dict[str, str])
+    __slots__ = ("began", "headers", "receive", "scope", "segments")
+
+    def __init__(self, scope: Scope, receive: Receive, segments: Mapping[str, str] | None = None) -> None:
+        self.began = time.perf_counter()
+        self.scope = scope
+        self.receive = receive
+        self.segments = segments or {}
+        # Once: a look into a table for each header that anybody asks for.
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
 
     def header(self, name: bytes) -> str | None:
         """Give a header's value; the name in lower case."""
-        for found, value in self.scope["headers"]:
-            if found == name:
-                return value.decode("latin-1")
-        return None
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def gone(self) -> bool:
+        """Whether the caller has closed the connection; uvicorn has a flag for it, ASGI none."""
+        return getattr(getattr(self.receive, "__self__", None), "disconnected", False)
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the request belongs to, by W3C's `traceparent`; None without a valid one."""
+        given = self.headers.get(b"traceparent")
+        if given is None or (found := _TRACE.fullmatch(given)) is None or not found[1].strip(b"0"):
+            return None
+        return found[1].decode()
 
     async def body(self, most_bytes: int, media: tuple[str, ...] = ("application/json",)) -> bytes:
         """Read the whole body; raise Refused when it is larger than `most_bytes`, or is none of `media`.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.releases import POINTER, read_pointer, released
 from keepfit.errors import BundleError, BundleUnusable, StateError
+from serving.pace import Pace
 from serving.predictor import Predictor, check_golden
 from serving.slot import ModelSlot
 
@@ -61,7 +62,7 @@ class Follower:
                 _log.warning("the pointer names no champion: serving none")
             elif live is None or live.digest != digest:
                 predictor = self._load(digest)
-                made = self._slot.swap(predictor)
+                made = self._slot.swap(predictor, _pace(predictor))
                 _log.info(
                     "serving version %d (%s), generation %d", made.version, digest[:12], made.generation
                 )
@@ -98,3 +99,14 @@ class Follower:
         except OSError as fault:
             return (0, 0, 0), f"{self._releases / POINTER}: {fault.strerror}"
         return (found.st_mtime_ns, found.st_ino, found.st_size), None
+
+
+def _pace(predictor: Predictor) -> Pace:
+    """Time the golden rows, which have just warmed the model up: one, and all together."""
+    pace = Pace()
+    rows = predictor.manifest.golden_rows
+    for some in (rows[:1], rows):
+        began = time.perf_counter()
+        predictor.predict(some)
+        pace.learn(len(some), time.perf_counter() - began)
+    return pace

@@ -33,9 +33,13 @@ _REASONS = {
     400: "malformed",
     404: "unknown path",
     405: "method",
+    408: "too slow",
+    409: "idempotency key",
     413: "too large",
     415: "media type",
     422: "invalid",
+    429: "overloaded",
+    431: "headers too large",
     503: "no model",
     507: "no space",
 }
@@ -56,12 +60,12 @@ class Metrics:
         if reason := _REASONS.get(status):
             self._counts[f'keepfit_refusals_total{{reason="{reason}"}}'] += 1
 
-    def predicted(self, seconds: float, rows: int, *, captured: bool) -> None:
+    def predicted(self, seconds: float, rows: int, *, lost: bool) -> None:
         """Count one predict request that was answered with predictions."""
         self._buckets[bisect_left(_BUCKETS_S, seconds)] += 1
         self._predict_s += seconds
         self._counts["keepfit_rows_total"] += rows
-        if not captured:
+        if lost:
             self._counts["keepfit_uncaptured_total"] += rows
 
     def labelled(self, labels: int, *, on_disk: bool) -> None:

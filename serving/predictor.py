@@ -59,16 +59,21 @@ class Predictor:
             raise self._unusable(f"ONNX Runtime cannot load it: {fault}") from fault
         self._check_names()
         self._columns = tuple(self.manifest.columns.items())
-        self._texts = [name for name, column in self._columns if column.kind == "category"]
-        self._numbers = [name for name, column in self._columns if column.kind != "category"]
+        self._order = cell_order(self.manifest.columns)
+        self._numbers = sum(column.kind != "category" for column in self.manifest.columns.values())
 
     def predict(self, rows: Sequence[Mapping[str, Value]]) -> Numbers:
         """Answer rows that the columns took (`Column.objection` is None); an absent value is missing."""
+        return self.predict_cells([tuple(row.get(name) for name in self._order) for row in rows])
+
+    def predict_cells(self, rows: Sequence[tuple[Value, ...]]) -> Numbers:
+        """Answer rows whose cells are in `cell_order`."""
         # One array per kind, cut into columns: making an array costs more than filling it.
-        numbers = np.array([[row.get(name) for name in self._numbers] for row in rows], dtype=np.float32)
-        texts = np.array([[row.get(name) or "" for name in self._texts] for row in rows], dtype=object)
-        tensors: dict[str, Tensor] = {n: numbers[:, i : i + 1] for i, n in enumerate(self._numbers)}
-        tensors |= {n: texts[:, i : i + 1] for i, n in enumerate(self._texts)}
+        cut, order = self._numbers, self._order
+        numbers = np.array([row[:cut] for row in rows], dtype=np.float32)
+        texts = np.array([[cell or "" for cell in row[cut:]] for row in rows], dtype=object)
+        tensors: dict[str, Tensor] = {name: numbers[:, i : i + 1] for i, name in enumerate(order[:cut])}
+        tensors |= {name: texts[:, i : i + 1] for i, name in enumerate(order[cut:])}
         return self._run(tensors)
 
     def predict_columns(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> Numbers:
@@ -113,6 +118,11 @@ class Predictor:
 
     def _unusable(self, reason: str) -> BundleUnusable:
         return BundleUnusable(f"version {self.manifest.version} ({self.bundle.digest[:12]}): {reason}")
+
+
+def cell_order(columns: Mapping[str, Column]) -> list[str]:
+    """Order columns as tensors are made of them: numbers and flags, then categories."""
+    return sorted(columns, key=lambda name: columns[name].kind == "category")
 
 
 def check_golden(predictor: Predictor) -> None:

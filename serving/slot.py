@@ -4,7 +4,9 @@ import threading
 from dataclasses import dataclass
 
 from serving.contract import Schema
+from serving.pace import Pace
 from serving.predictor import Predictor
+from serving.typed import TypedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,8 @@ class LiveModel:
 
     predictor: Predictor
     schema: Schema
+    rows: TypedRows
+    pace: Pace
     generation: int
 
     @property
@@ -48,13 +52,14 @@ class ModelSlot:
         """How often the model was replaced; it only rises."""
         return self._generation
 
-    def swap(self, predictor: Predictor) -> LiveModel:
-        """Make a model live for every request that begins after this."""
+    def swap(self, predictor: Predictor, pace: Pace | None = None) -> LiveModel:
+        """Make a model live for every request that begins after this; `pace` is what is known of it."""
         schema = Schema(predictor.manifest.columns, predictor.manifest.target)
+        rows = TypedRows(schema)
         with self._swapping:
             self._generation += 1
             # One assignment is the whole swap: readers need no lock.
-            self._live = LiveModel(predictor, schema, self._generation)
+            self._live = LiveModel(predictor, schema, rows, pace or Pace(), self._generation)
             return self._live
 
     def clear(self) -> None:

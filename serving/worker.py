@@ -15,6 +15,7 @@ from data.releases import WorkerStatus, forget_lost_workers, read_statuses, remo
 from keepfit.settings import Settings
 from serving.capture import Capture
 from serving.follower import Follower
+from serving.line import Line
 from serving.metrics import Metrics, rendered
 from serving.slot import ModelSlot
 
@@ -32,6 +33,7 @@ class Worker:
         self._folder = settings.journal(self.project)
         self._journal = Journal(self._folder, settings.journal_bytes)
         self.capture = Capture(self._journal)
+        self.line = Line(settings, self.capture)
         self._follower = Follower(self.slot, settings.releases(self.project), self.project)
         self._host = socket.gethostname()
         self._tasks: list[asyncio.Task[None]] = []
@@ -50,6 +52,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Sync and close the journal; this worker is seen no more."""
+        self.line.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

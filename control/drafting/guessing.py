@@ -80,7 +80,7 @@ def widened(low: float, high: float, *, whole: bool) -> tuple[float, float] | No
 def _unfit(facts: Facts, roles: Roles) -> str | None:
     """Say why a project should not learn from a column."""
     name = facts.name
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & {'"', "\\"}:
         return f"a feature's name is printable text of at most {_LONGEST_NAME} characters; rename it"
     if facts.kind == "nothing":
         return "it is empty"

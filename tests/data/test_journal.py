@@ -4,11 +4,13 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, defstruct, field
 
-from data.journal import Journal, journal_files, read_chunk, read_journal
+from data.journal import Journal, encode_line, journal_files, read_chunk, read_journal
 from data.records import AcknowledgedLabels, CapturedPredictions, Entry, Label, Prediction
 from keepfit.settings import ROOT
 
@@ -26,6 +28,10 @@ rows = st.builds(
     output=st.lists(st.floats(0, 1)).map(tuple),
     version=st.none() | st.integers(1, 1000),
     reference_id=st.none() | st.text(),
+    latency_s=st.none() | st.floats(0, 60),
+    status=st.sampled_from([200, 499]),
+    weight=st.floats(1, 1000),
+    trace_id=st.none() | st.text("0123456789abcdef", min_size=32, max_size=32),
 )
 labels = st.builds(
     Label,
@@ -43,7 +49,11 @@ entries = st.builds(CapturedPredictions, st.lists(rows, max_size=3).map(tuple)) 
 
 
 def entry(name: str) -> Entry:
-    return CapturedPredictions((Prediction(name, {"wind": 1.5}, NOON, NOON, (0.5,), 1),))
+    return entry_of({"wind": 1.5}, name)
+
+
+def entry_of(features: Any, name: str = "p") -> Entry:
+    return CapturedPredictions((Prediction(name, features, NOON, NOON, (0.5,), 1),))
 
 
 def written(folder: Path, many: list[Entry], max_bytes: int = 1 << 20) -> list[Path]:
@@ -62,6 +72,26 @@ def read(paths: list[Path]) -> list[Entry]:
 def test_what_was_appended_is_read_back_in_order_over_all_files(many: list[Entry], max_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert read(written(Path(folder), many, max_bytes)) == many
+
+
+@given(st.lists(entries, max_size=6), st.lists(entries, max_size=6))
+def test_lines_that_are_appended_together_are_read_back_as_if_one_by_one(
+    first: list[Entry], second: list[Entry]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder), 1 << 20)
+        for many in (first, second):
+            journal.append_lines(b"".join(encode_line(each) for each in many))
+        journal.close()
+        (path,) = journal_files(Path(folder))
+        assert read([path]) == first + second
+
+
+def test_features_that_are_written_as_a_struct_are_read_as_a_mapping() -> None:
+    fields = [("f0", float | None, field(name="wind (m/s)", default=None)), ("f1", str, field(name="Ä\n"))]
+    typed: type[Struct] = defstruct("Typed", fields, kw_only=True)
+    as_struct = entry_of(typed(f0=1.5, f1="AA"))
+    assert encode_line(as_struct) == encode_line(entry_of({"wind (m/s)": 1.5, "Ä\n": "AA"}))
 
 
 @given(st.integers(0), st.integers(1, 4))
@@ -168,3 +198,42 @@ def test_a_worker_that_dies_leaves_a_closed_file(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     (chunk,) = read_journal(journal_files(tmp_path)[0], 0)
     assert (chunk.entries, chunk.finished) == ([entry("a")], True)
+
+
+_FULL = """
+import pathlib, resource, sys
+from data.journal import encode_line
+from keepfit.errors import CaptureFailed
+from tests.data.test_journal import Journal, entry
+
+journal = Journal(pathlib.Path(sys.argv[1]), 1 << 20)
+line = encode_line(entry("a"))
+journal.append_lines(line)
+room = len(line) * int(sys.argv[2]) // 2
+resource.setrlimit(resource.RLIMIT_FSIZE, (len(line) + room, resource.RLIM_INFINITY))
+try:
+    journal.append_lines(line * 3)
+except CaptureFailed as fault:
+    print(fault)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.append(entry("b"))
+journal.close()
+"""
+
+
+@pytest.mark.parametrize("halves", range(6))
+def test_of_lines_for_which_there_is_no_room_none_is_torn_and_what_follows_is_whole(
+    tmp_path: Path, halves: int
+) -> None:
+    command = [sys.executable, "-c", _FULL, str(tmp_path), str(halves)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "could not be written: File too large; free space there" in told.stdout
+    (chunk,) = read_journal(journal_files(tmp_path)[0], 0)
+    assert chunk.torn == []
+    assert chunk.entries == [entry("a")] * (1 + halves // 2) + [entry("b")]
+
+
+def test_lines_that_a_drain_has_read_are_not_written_over_when_a_batch_breaks_off(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 1 << 20)
+    journal.append(entry("a"))
+    journal.close()

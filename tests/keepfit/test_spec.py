@@ -148,6 +148,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"name": "../flights"}, "name: use 1 to 63 lower-case letters"),
     ({"features": {}}, "features: name at least one Column"),
     ({"features": {"": Column.flag()}}, "features: '' is no name for a column"),
+    ({"features": {'wind "gust"': Column.flag()}}, "is no name for a column"),
     ({"features": {"a\nb": Column.flag()}}, r"features: 'a\nb' is no name for a column"),
     ({"features": {"a": Column.number(between=(5, 1))}}, "features.a: between=(5, 1) holds no number"),
     (

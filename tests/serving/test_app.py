@@ -257,8 +257,16 @@ def test_a_request_sent_again_under_its_key_has_the_same_ids_by_whichever_worker
     first = ids(body, key)
     assert len(set(first)) == 3
     assert all(ids(body, key) == first for _ in range(10))
-    assert not set(first) & set(ids(ONE, key))  # another body is another request, and nothing of it is lost
     assert not set(first) & set(ids(body, "another"))
+
+
+def test_another_body_under_a_key_that_the_worker_saw_is_refused(serve: Serve) -> None:
+    server = serve(workers=1)
+    server.promote_and_confirm(1)
+    assert server.post("/v1/predict", ONE, Idempotency_Key="k").status == 200
+    told = server.post("/v1/predict", ONE.replace("733", "734"), Idempotency_Key="k")
+    assert (told.status, "came with another body" in told.error[1]) == (409, True)
+    assert len(server.predictions()) == 1
 
 
 def test_labels_sent_again_under_their_key_have_the_same_ids(server: Server) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.journal import Journal, journal_files, read_journal
+from data.journal import Journal, encode_line, journal_files, read_journal
 from data.records import AcknowledgedLabels, CapturedPredictions, Entry, Label, Prediction
 from keepfit.errors import CaptureFailed
 from serving.capture import Capture
@@ -50,15 +50,15 @@ def no_sync(journal: Journal) -> Iterator[None]:
 
 
 def test_what_was_answered_is_in_the_journal(tmp_path: Path) -> None:
-    assert Capture(Journal(tmp_path, 1000)).predictions(predictions())
+    assert Capture(Journal(tmp_path, 1000)).lines(encode_line(predictions()))
     assert kept(tmp_path) == [predictions()]
 
 
 def test_an_answer_that_cannot_be_captured_says_so_and_the_next_one_is_captured_again(tmp_path: Path) -> None:
     capture = Capture(Journal(tmp_path, 10_000))
     with full_disk(500):
-        captured = [capture.predictions(predictions(str(n))) for n in range(5)]
-    captured.append(capture.predictions(predictions("after")))
+        captured = [capture.lines(encode_line(predictions(str(n)))) for n in range(5)]
+    captured.append(capture.lines(encode_line(predictions("after"))))
     assert captured == [True, True, False, False, False, True]
     assert len(kept(tmp_path)) == 3
 
@@ -84,7 +84,7 @@ def test_labels_that_cannot_be_written_are_not_acknowledged(tmp_path: Path) -> N
 def test_labels_whose_sync_fails_are_not_acknowledged_and_the_next_go_to_a_new_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 1000)
     capture = Capture(journal)
-    capture.predictions(predictions())
+    capture.lines(encode_line(predictions()))
     with no_sync(journal):
         answers = asyncio.run(acknowledge(capture, ["a", "b"]))
     assert [type(answer) for answer in answers] == [CaptureFailed, CaptureFailed]

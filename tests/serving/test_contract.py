@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepfit import Column, Target
-from keepfit.spec import Value
 from serving.contract import LabelRow, Row, Schema, check_label, instant, kept, read_predict_request
 from serving.refusal import Refused
 from tests.builders import COLUMNS, ROW, TARGETS
@@ -32,22 +31,8 @@ def refusal_or_none(attempt: Callable[[], object]) -> Refused | None:
 
 def row_refusal(**changed: object) -> Refused:
     with pytest.raises(Refused) as caught:
-        SCHEMA.features({**ROW, **changed}, 3)
+        SCHEMA.check({**ROW, **changed}, 3)
     return caught.value
-
-
-def test_a_row_is_taken_in_the_order_of_the_models_columns() -> None:
-    assert list(SCHEMA.features(dict(reversed(ROW.items())), 0)) == list(COLUMNS)
-
-
-def test_an_absent_optional_value_is_the_same_as_null() -> None:
-    assert SCHEMA.features({"distance": 1, "carrier": "AA", "holiday": True}, 0) == SCHEMA.features(
-        {"distance": 1, "carrier": "AA", "holiday": True, "season": None, "wind": None}, 0
-    )
-
-
-def test_a_category_that_is_merely_new_is_taken() -> None:
-    assert SCHEMA.features({**ROW, "carrier": "never seen"}, 0)["carrier"] == "never seen"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +63,7 @@ def test_a_value_that_may_not_be_is_refused_by_its_path(
 def test_a_feature_with_an_odd_name_has_a_path_that_can_be_read() -> None:
     schema = Schema({'wind "gust"': Column.number()}, TARGETS["binary"])
     with pytest.raises(Refused) as caught:
-        schema.features({}, 0)
+        schema.check({}, 0)
     assert caught.value.path == '$.rows[0].features["wind \\"gust\\""]'
 
 
@@ -146,19 +131,6 @@ def test_whatever_bytes_come_are_a_request_or_a_refusal(body: bytes) -> None:
     refused = refusal_or_none(lambda: read_predict_request(body, 10))
     assert refused is None or refused.status in {400, 413, 422}
     msgspec.json.encode(str(refused))
-
-
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-
-
-@given(st.dictionaries(st.sampled_from(list(COLUMNS)) | st.text(), scalars))
-def test_whatever_features_come_are_taken_whole_or_refused_with_a_path(features: dict[str, Value]) -> None:
-    refused = refusal_or_none(lambda: SCHEMA.features(features, 0))
-    if refused is None:
-        given = {name: value for name, value in features.items() if value is not None}
-        assert {n: v for n, v in SCHEMA.features(features, 0).items() if v is not None} == given
-    else:
-        assert refused.path.startswith("$.rows[0].features")
 
 
 def test_the_last_of_two_equal_keys_counts() -> None:
