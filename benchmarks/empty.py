@@ -4,7 +4,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from keepfit.settings import Settings
 from serving.exchange import Receive, Scope, Send
-from serving.supervision import _config, listen  # the very settings: a copy of them would drift away
+from serving.supervision import configured, listen
 
 BODY = b'{"status":"ready"}'
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
@@ -26,8 +26,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 def main() -> None:
     """Serve until SIGTERM."""
     settings = Settings.from_env()
-    config = _config(settings)
-    config.app, config.factory = "benchmarks.empty:answer", False
+    config = configured(settings, "benchmarks.empty:answer", factory=False)
     Multiprocess(config, [listen(settings.host, settings.serving_port)]).run()
 
 

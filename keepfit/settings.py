@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,23 +42,56 @@ class Settings:
     body_bytes: int = 8 * 1024 * 1024
     rows: int = 10_000
     """The largest body and the most rows that one request may have."""
+    deadline_s: float = 5.0
+    """How long an answer may take; a request that would have to wait longer is refused at once."""
+    line_rows: int = 100_000
+    """The most rows that may wait for the model of one worker."""
+    header_s: float = 10.0
+    body_s: float = 30.0
+    """How long a caller may take to send the head of a request, and its body; slower ones are cut."""
+    idle_s: int = 65
+    """How long an idle connection stays open: longer than the 60 seconds of the usual load balancers."""
+    grace_s: int = 25
+    """How long a worker finishes what is in flight after SIGTERM; platforms kill it after 30."""
+    connections: int = 1000
+    """The most connections that one worker keeps open."""
+    capture_share: float = 1.0
+    """The share of predict requests that are captured, above 0; kept rows carry 1 / share as their weight."""
+    explain_rows: int = 20
+    """The most rows that one request with `explain=true` may have."""
+    explain_s: float = 5.0
+    """How long explaining a request may take, waiting included; rows not reached by then are not explained."""
+    explain_waiting: int = 4
+    """How many requests may wait for one worker's explanations; the next one is refused."""
     poll_s: float = 0.25
     """How often a worker looks at the release pointer."""
     status_s: float = 1.0
     """How often a worker rewrites its status file."""
     confirm_s: float = 30.0
     """How long a swap waits for every worker."""
+    answer: str = "output"
+    """What stands for a row where a contract has one value for it: `output`, `probabilities` or `full`."""
+    release_folder: str | None = None
+    """Where bundles and the pointer are, if not in the home: the model that a platform brings."""
+    health_route: str | None = None
+    predict_route: str | None = None
+    """Paths that a platform names: for its health checks, and for instances to answer."""
 
     @classmethod
-    def from_env(cls) -> "Settings":
-        """Read the environment; refuse a value of the wrong type by the variable's name."""
+    def from_env(cls, **otherwise: object) -> "Settings":
+        """Read the environment; refuse a value of the wrong type by the variable's name.
+
+        `otherwise` are the caller's defaults. The platforms' own variables are read where ours are not set.
+        """
         given: dict[str, object] = {}
         for name, field in cls.__dataclass_fields__.items():
-            variable = f"KEEPFIT_{name.upper()}"
-            text = os.environ.get(variable)
-            if text:
-                given[name] = _parsed(variable, text, field.default)
-        return cls(**given)  # pyright: ignore[reportArgumentType]
+            for variable in (f"KEEPFIT_{name.upper()}", *_PLATFORMS.get(name, ())):
+                if text := os.environ.get(variable):
+                    given[name] = _parsed(variable, text, field.default)
+                    break
+        if os.environ.get("AIP_HTTP_PORT"):
+            given.setdefault("host", "0.0.0.0")
+        return cls(**(otherwise | given))  # pyright: ignore[reportArgumentType]
 
     def environment(self) -> dict[str, str]:
         """Say the same to a child process; the inverse of `from_env`."""
@@ -95,7 +129,7 @@ class Settings:
 
     def releases(self, project: str) -> Path:
         """Where bundles are published, and the pointer to the champion."""
-        return self.home / "releases" / project
+        return Path(self.release_folder) if self.release_folder else self.home / "releases" / project
 
     def snapshots(self, project: str) -> Path:
         """Where frozen training sets are kept as Parquet."""
@@ -115,6 +149,8 @@ class Settings:
 
 
 def _parsed(variable: str, text: str, default: object) -> object:
+    if variable in _CHECKS:
+        return _CHECKS[variable](variable, text)
     try:
         if isinstance(default, bool):
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
@@ -129,6 +165,44 @@ def _parsed(variable: str, text: str, default: object) -> object:
         msg = f"{variable}={text!r}: expected {kind}; correct it or unset it"
         raise StackError(msg) from None
     return Path(text).resolve() if isinstance(default, Path) else text
+
+
+def _answer(variable: str, text: str) -> str:
+    if text not in {"output", "probabilities", "full"}:
+        msg = f"{variable}={text!r}: expected output, probabilities or full; correct it or unset it"
+        raise StackError(msg)
+    return text
+
+
+def _folder(variable: str, text: str) -> str:
+    if "://" in text.removeprefix("file://"):
+        cure = "copy it to a folder before the server starts, and name that in KEEPFIT_RELEASE_FOLDER"
+        msg = f"{variable}={text!r}: {cure}"
+        raise StackError(msg)
+    return str(Path(text.removeprefix("file://")).resolve())
+
+
+def _route(variable: str, text: str) -> str:
+    if not text.startswith("/") or set("{}?#") & set(text):
+        msg = f"{variable}={text!r}: expected a path that begins with /; correct it or unset it"
+        raise StackError(msg)
+    return text
+
+
+_PLATFORMS = {
+    "serving_port": ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"),
+    "health_route": ("AIP_HEALTH_ROUTE",),
+    "predict_route": ("AIP_PREDICT_ROUTE",),
+    "release_folder": ("AIP_STORAGE_URI",),
+}
+"""The platforms' variables that say what ours say."""
+_CHECKS: dict[str, Callable[[str, str], str]] = {
+    "KEEPFIT_ANSWER": _answer,
+    **dict.fromkeys(("KEEPFIT_RELEASE_FOLDER", "AIP_STORAGE_URI"), _folder),
+    **dict.fromkeys(("KEEPFIT_HEALTH_ROUTE", "AIP_HEALTH_ROUTE"), _route),
+    **dict.fromkeys(("KEEPFIT_PREDICT_ROUTE", "AIP_PREDICT_ROUTE"), _route),
+}
+"""Text that may not be any."""
 
 
 def _told(value: object) -> str:

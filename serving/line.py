@@ -97,6 +97,8 @@ class Line:
 
     def _admit(self, asked: Asked) -> None:
         count, pace = len(asked.rows), asked.live.pace
+        if self.rows + count <= pace.limit:
+            return  # one batch answers them all
         if self.rows and self.rows + count > self._most_rows:
             raise _busy(1.0)
         alone = pace.wait(count)
@@ -107,10 +109,9 @@ class Line:
                 f"send at most {most} in one request"
             )
             raise Refused(413, reason, "$.rows")
-        if self.rows:
-            late = pace.wait(self.rows + count) - self._deadline_s
-            if late > 0:
-                raise _busy(late)
+        late = pace.wait(self.rows + count) - self._deadline_s
+        if late > 0:
+            raise _busy(late)
 
     def _turn(self) -> None:
         batch = self._next_batch()

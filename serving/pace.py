@@ -8,8 +8,9 @@ _TARGET_S = 0.025
 
 
 class Pace:
-    """Seconds by the number of rows, kept by powers of two: for most models a hundred rows cost little more
-    than one, for some a hundred times as much.
+    """Seconds by the number of rows, kept by powers of two.
+
+    For most models a hundred rows cost little more than one, for some a hundred times as much.
     """
 
     def __init__(self) -> None:
@@ -21,7 +22,10 @@ class Pace:
         """Take a run into account."""
         size = rows.bit_length()
         before = self._seconds[size]
-        self._seconds[size] = seconds if before is None else before + _LEARNING * (seconds - before)
+        if before is None:
+            self._seconds[size] = seconds
+        else:  # at most doubled: one run that was held up says nothing of the model
+            self._seconds[size] = before + _LEARNING * (min(seconds, 6 * before) - before)
         if seconds > _TARGET_S:
             self.limit = max(1, min(self.limit, rows) // 2)
         elif rows * 2 > self.limit:

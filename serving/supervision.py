@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import uvicorn
@@ -14,12 +15,9 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from keepfit.errors import PortTaken, StackError
 from keepfit.settings import Settings
+from serving.connections import Connection
 
 _PR_SET_PDEATHSIG = 1
-_GRACE_S = 25
-"""How long a worker finishes what is in flight; platforms kill 30 seconds after SIGTERM."""
-_IDLE_S = 65
-"""How long an idle connection stays open: longer than the 60 seconds of the usual load balancers."""
 
 
 def serve(settings: Settings) -> None:
@@ -27,7 +25,9 @@ def serve(settings: Settings) -> None:
     listening = listen(settings.host, settings.serving_port)
     log_to_stderr()
     # uvicorn's own supervisor: it spawns, pings each worker, restarts one that died or hangs.
-    supervisor = Multiprocess(_config(settings), [listening])
+    supervisor = Multiprocess(
+        configured(settings, partial(worker_app, settings, os.getpid()), factory=True), [listening]
+    )
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         msg = "a serving worker could not start; the log above says why"
@@ -64,22 +64,23 @@ def worker_app(settings: Settings, parent: int) -> object:
     return App(settings)
 
 
-def _config(settings: Settings) -> uvicorn.Config:
+def configured(settings: Settings, app: Callable[..., object] | str, *, factory: bool) -> uvicorn.Config:
+    """Say how uvicorn serves an application, or what a factory makes, in each worker."""
     return uvicorn.Config(
-        partial(worker_app, settings, os.getpid()),
-        factory=True,
+        app,
+        factory=factory,
         interface="asgi3",
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=partial(Connection, settings),  # pyright: ignore[reportArgumentType] - called as a type is
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=_IDLE_S,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=settings.idle_s,
+        timeout_graceful_shutdown=settings.grace_s,
     )
 
 

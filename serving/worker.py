@@ -14,6 +14,7 @@ from data.records import now
 from data.releases import WorkerStatus, forget_lost_workers, read_statuses, remove_status, write_status
 from keepfit.settings import Settings
 from serving.capture import Capture
+from serving.connections import REFUSED, look_over
 from serving.follower import Follower
 from serving.line import Line
 from serving.metrics import Metrics, rendered
@@ -46,7 +47,11 @@ class Worker:
         await asyncio.to_thread(forget_lost_workers, self._folder, now())
         await asyncio.to_thread(self._follower.look)
         await self._tell()
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._keep_telling())]
+        self._tasks = [
+            asyncio.create_task(self._follow()),
+            asyncio.create_task(self._keep_telling()),
+            asyncio.create_task(look_over()),
+        ]
         for task in self._tasks:
             task.add_done_callback(_end_process)
 
@@ -69,6 +74,9 @@ class Worker:
         counters = self.metrics.samples()
         counters["keepfit_generation"] = self.slot.generation
         counters["keepfit_swap_failures_total"] = self._follower.failures
+        for reason, count in REFUSED.items():
+            name = f'keepfit_refusals_total{{reason="{reason}"}}'
+            counters[name] = counters.get(name, 0.0) + count
         if live is not None:
             counters["keepfit_version"] = live.version
         return WorkerStatus(

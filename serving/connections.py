@@ -1,0 +1,128 @@
+"""One caller's connection, within limits: how many there are, how large a head is, how slow a caller may be.
+
+uvicorn reads and writes HTTP; what it leaves open for good is bounded here, at no cost to a request: the
+connections are looked over now and then, and what has stood in one place for too long is cut.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any, cast
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from keepfit.settings import Settings
+from serving.contract import ErrorAnswer, ErrorDetail
+
+_LOOK_S = 0.25
+_HEAD_BYTES = 64 * 1024
+_PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, which knows since when its caller has been at one thing."""
+
+    def __init__(self, limits: Settings, **given: Any) -> None:  # noqa: ANN401 - what uvicorn gives its protocols
+        super().__init__(**given)
+        self._limits = limits
+        self._head_bytes = 0
+        self._seen: tuple[str, object] = ("", None)
+        self._since = time.monotonic()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take a connection, or refuse it at once when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            self.cut(503, f"{self._limits.connections} connections are open, ask again soon", "connections")
+        else:
+            OPEN.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        OPEN.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that does not end is refused."""
+        super().data_received(data)
+        if self._in_head():
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self.cut(431, f"expected at most {_HEAD_BYTES} bytes before the body", "headers too large")
+        else:
+            self._head_bytes = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the shape that every refusal has."""
+        self.cut(400, f"{msg.rstrip('.')}: it is no HTTP/1.1", "malformed")
+
+    def look(self, now: float) -> None:
+        """Cut a caller that has been too long at one thing."""
+        doing = self._doing()
+        if doing != self._seen:
+            self._seen, self._since = doing, now
+            return
+        after = now - self._since
+        if doing[0] == "head" and after > self._limits.header_s:
+            self.cut(408, f"expected the head of a request within {self._limits.header_s:g} s", "too slow")
+        elif doing[0] == "body" and after > self._limits.body_s:
+            self.cut(408, f"expected the whole body within {self._limits.body_s:g} s", "too slow")
+        elif doing[0] == "reading" and after > self._limits.body_s:
+            REFUSED["too slow"] += 1
+            self.transport.abort()  # what was written to it is not read: it cannot be told
+
+    def cut(self, status: int, reason: str, counted: str) -> None:
+        """Say why, where nothing else was said, and close."""
+        if self.transport.is_closing():
+            return
+        REFUSED[counted] += 1
+        if (cycle := self._cycle) is None or not cycle.response_started or cycle.response_complete:
+            body = msgspec.json.encode(ErrorAnswer(ErrorDetail("$", reason)))
+            head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            again = b"retry-after: 1\r\n" if status == 503 else b""
+            length = b"content-length: %d\r\n\r\n" % len(body)
+            self.transport.write(head % (status, _PHRASES[status]) + again + length + body)
+        self.transport.close()
+
+    def _in_head(self) -> bool:
+        scope = cast("object | None", self.scope)
+        return scope is not None and ((cycle := self._cycle) is None or cycle.scope is not scope)
+
+    def _doing(self) -> tuple[str, object]:
+        """Say what the caller is at, and with which request."""
+        cycle, sending = self._cycle, self._in_body()
+        if self.flow.write_paused:
+            return "reading", cycle
+        if self.pipeline or (cycle is not None and not cycle.response_complete and not sending):
+            return "waiting", cycle
+        if self._in_head() or (self.timeout_keep_alive_task is None and not sending):
+            return "head", self.scope
+        return ("body" if sending else "idle"), cycle
+
+    def _in_body(self) -> bool:
+        return (cycle := self._cycle) is not None and cycle.more_body
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # None before the first request, whatever its annotation says
+
+
+OPEN: set[Connection] = set()
+"""The connections of this process, which is one worker."""
+REFUSED: Counter[str] = Counter()
+"""How many were refused or cut, by the reason: no request of theirs ever reached the application."""
+
+
+async def look_over() -> None:
+    """Look over all connections again and again."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        now = time.monotonic()
+        for connection in list(OPEN):
+            connection.look(now)
