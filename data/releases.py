@@ -17,6 +17,7 @@ from data.records import new_id
 from keepfit.errors import BundleDamaged, StateError
 
 POINTER = "champion.json"
+_SERVED = "served.json"
 _STATUS = ".status.json"
 
 
@@ -108,6 +109,23 @@ def move_pointer(releases: Path, pointer: Pointer) -> bool:
             return False
         replace_file(releases / POINTER, msgspec.json.encode(pointer))
         return True
+
+
+def remember_served(releases: Path, digest: str | None) -> None:
+    """Note the bundle that answers, for a worker that starts when the pointer cannot be followed.
+
+    None: no champion is left. Doing it twice changes nothing.
+    """
+    if last_served(releases) != digest:
+        replace_file(releases / _SERVED, msgspec.json.encode(digest))
+
+
+def last_served(releases: Path) -> str | None:
+    """Say which bundle answered last; None when none did, or what was noted cannot be read."""
+    try:
+        return msgspec.json.decode((releases / _SERVED).read_bytes(), type=str | None)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -4,7 +4,7 @@ import logging
 import time
 from pathlib import Path
 
-from data.releases import POINTER, read_pointer, released
+from data.releases import POINTER, last_served, read_pointer, released, remember_served
 from keepfit.errors import BundleError, BundleUnusable, StateError
 from serving.pace import Pace
 from serving.predictor import Predictor, check_golden
@@ -27,11 +27,12 @@ class Follower:
         self._slot = slot
         self._releases = releases
         self._project = project
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int, int] | None = (-1, -1, -1)
         self._retry_at = float("inf")
         self.error: str | None = None
         self.refused: str | None = None
         self.failures = 0
+        self.swaps = 0
 
     def look(self) -> bool:
         """Follow the pointer if it moved; say whether anything has changed.
@@ -47,6 +48,8 @@ class Follower:
             self._fail(unreadable, None)
         elif stamp is not None:
             self._follow()
+        if self._slot.live is None and (stamp is None or self.error):
+            self._fall_back()
         return before != (self._slot.generation, self.error, self.refused)
 
     def _follow(self) -> None:
@@ -59,18 +62,42 @@ class Follower:
             live = self._slot.live
             if digest is None:
                 self._slot.clear()
+                self._remember(None)
                 _log.warning("the pointer names no champion: serving none")
             elif live is None or live.digest != digest:
-                predictor = self._load(digest)
-                made = self._slot.swap(predictor, _pace(predictor))
-                _log.info(
-                    "serving version %d (%s), generation %d", made.version, digest[:12], made.generation
-                )
+                self._swap(digest)
+                self.swaps += 1
+                self._remember(digest)
         except (BundleError, StateError, OSError) as fault:
             self._fail(str(fault), digest)
         else:
             self.error = self.refused = None
             self._retry_at = float("inf")
+
+    def _fall_back(self) -> None:
+        """Begin with the bundle that answered last, where the pointer is gone or cannot be followed."""
+        digest = last_served(self._releases)
+        if digest is None or digest == self.refused:
+            return
+        try:
+            self._swap(digest)
+        except (BundleError, OSError) as fault:
+            _log.error("the bundle that answered last cannot be served either: %s", fault)
+        else:
+            self.error = self.error or f"{self._releases / POINTER}: is gone; this bundle answered last"
+            _log.warning("serving what answered last: %s", self.error)
+
+    def _swap(self, digest: str) -> None:
+        predictor = self._load(digest)
+        made = self._slot.swap(predictor, _pace(predictor))
+        _log.info("serving version %d (%s), generation %d", made.version, digest[:12], made.generation)
+
+    def _remember(self, digest: str | None) -> None:
+        try:
+            remember_served(self._releases, digest)
+        except OSError as fault:
+            # Serving goes on; only a cold start beside a broken pointer would miss it.
+            _log.warning("%s: what is served could not be noted: %s", self._releases, fault.strerror)
 
     def _load(self, digest: str) -> Predictor:
         bundle = released(self._releases, digest)

@@ -143,3 +143,46 @@ def test_an_overtaken_promotion_does_not_move_the_model_back(following: Followin
     assert not move_pointer(following.releases, Pointer(old, 1, 1))
     following.follower.look()
     assert following.version == 2
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_a_worker_that_starts_beside_a_bundle_that_must_not_be_served_begins_with_the_last_good_one(
+    following: Following, tmp_path: Path, how: str
+) -> None:
+    digest = refused_release(following, tmp_path, how)
+    started = Following(tmp_path)
+    assert started.follower.look()
+    assert (started.version, started.follower.refused) == (1, digest)
+    assert REASONS[how] in str(started.follower.error)
+
+
+def test_a_worker_that_starts_without_a_pointer_begins_with_what_answered_last(
+    following: Following, tmp_path: Path
+) -> None:
+    published(tmp_path, following.releases)
+    following.follower.look()
+    (following.releases / POINTER).unlink()
+    started = Following(tmp_path)
+    assert started.follower.look()
+    assert started.version == 1
+    assert "is gone" in str(started.follower.error)
+
+
+def test_a_worker_that_starts_when_no_champion_is_left_serves_none(
+    following: Following, tmp_path: Path
+) -> None:
+    published(tmp_path, following.releases)
+    following.follower.look()
+    release(following.releases, None, None, promotion=9)
+    following.follower.look()
+    (following.releases / POINTER).unlink()
+    started = Following(tmp_path)
+    started.follower.look()
+    assert started.version is None
+
+
+def test_a_release_directory_that_cannot_be_written_is_followed(following: Following, tmp_path: Path) -> None:
+    published(tmp_path, following.releases)
+    (following.releases / "served.json").mkdir()
+    assert following.follower.look()
+    assert (following.version, following.follower.error) == (1, None)
