@@ -62,7 +62,10 @@ class Bundle(Struct, frozen=True):
 
 def write_bundle(folder: Path, model: bytes, manifest: Manifest) -> str:
     """Write a bundle's two files into a folder and return its digest; the same input gives the same bytes."""
-    body = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1)
+    told = msgspec.to_builtins(manifest, order="sorted")
+    # As the project has them: callers may send a row as a list, and mean this order.
+    told["columns"] = {name: told["columns"][name] for name in manifest.columns}
+    body = msgspec.json.format(msgspec.json.encode(told), indent=1)
     copy_bundle(folder, Bundle(sha256(body), manifest, model, body))
     return sha256(body)
 

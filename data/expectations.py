@@ -13,21 +13,23 @@ from keepfit.spec import Column, Project
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 
-def objections(project: Project, predictions: Sequence[Prediction]) -> dict[str, str]:
-    """Validate rows against the project's suite: prediction_id -> why it must be set aside."""
+def objections(project: Project, predictions: Sequence[Prediction]) -> list[str | None]:
+    """Validate rows against the project's suite: say of each why it must be set aside, or None.
+
+    Of two rows under one id, each is told its own.
+    """
+    found: list[str | None] = [None] * len(predictions)
     if not predictions:
-        return {}
+        return found
     frame = pd.DataFrame(
         {name: _cells(column, name, predictions) for name, column in project.features.items()}
     )
-    found: dict[str, str] = {}
     for index, name in _failures(project, frame):
-        prediction = predictions[index]
-        objection = project.features[name].objection(prediction.features.get(name))
+        objection = project.features[name].objection(predictions[index].features.get(name))
         # What the library refuses and the column would take is refused: the stricter word counts.
         reason = f"{name}: {objection or 'fails the suite'}"
-        known = found.get(prediction.prediction_id)
-        found[prediction.prediction_id] = reason if known is None else f"{known}; {reason}"
+        known = found[index]
+        found[index] = reason if known is None else f"{known}; {reason}"
     return found
 
 

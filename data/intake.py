@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -48,17 +48,19 @@ class Records:
     rejected: list[Rejected] = field(default_factory=list[Rejected])
     raw: list[str] = field(default_factory=list[str])
 
-    def batch(self, objections: Mapping[str, str], origin: Origin) -> Batch:
-        """Set aside the predictions that `objections` names by id, with the labels that came with them."""
-        refused = [
-            Rejected("row", raw, objections[p.prediction_id], origin.name, now())
-            for p, raw in zip(self.predictions, self.raw, strict=True)
-            if p.prediction_id in objections
+    def batch(self, objections: Sequence[str | None], origin: Origin) -> Batch:
+        """Set aside each prediction that has an objection, with the label that came with it."""
+        judged = list(zip(self.predictions, objections, strict=True))
+        refused = {p.prediction_id for p, objection in judged if objection is not None}
+        rejected = [
+            Rejected("row", raw, objection, origin.name, now())
+            for raw, objection in zip(self.raw, objections, strict=True)
+            if objection is not None
         ]
         return Batch(
-            [p for p in self.predictions if p.prediction_id not in objections],
-            [*self.labels, *(x for x in self.row_labels if x.prediction_id not in objections)],
-            [*self.rejected, *refused],
+            [p for p, objection in judged if objection is None],
+            [*self.labels, *(x for x in self.row_labels if x.prediction_id not in refused)],
+            [*self.rejected, *rejected],
         )
 
 

@@ -85,7 +85,7 @@ def contradictions(connection: Connection, kind: Kind, rows: Sequence[Row]) -> d
     there = select(*columns).where(key.in_({row[kind.key] for row in rows}))
     if kind.project is not None:
         there = there.where(kind.table.c.project == kind.project)
-    kept = {row[kind.key]: row for row in connection.execute(there).mappings()}
+    kept = {row[kind.key]: dict[str, Any](row) for row in connection.execute(there).mappings()}
     found: dict[int, str] = {}
     for place, row in enumerate(rows):
         same_id = kept.get(row[kind.key])

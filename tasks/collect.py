@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from data.backlog import note_drained
 from data.expectations import objections
 from data.files import FORMATS, BadRow, Row, content_hash, read_file
 from data.intake import (
@@ -65,6 +67,7 @@ def drain_journals(loop: Loop) -> Collected:
         total += _drain(loop, {path: known.get(path.name, 0) for path in files[first : first + _TOGETHER]})
     for gone in known.keys() - {path.name for path in journal_files(loop.journal)}:
         loop.store.forget_journal(loop.name, gone)
+    note_drained(loop.journal, loop.store.journal_positions(loop.name), now())
     return total
 
 
@@ -115,8 +118,10 @@ def readmit(loop: Loop, numbers: list[int]) -> Collected:
     for entry in loop.quarantine.entries(numbers):
         origin = Origin(entry.source, entry.known_at, loop.subject_key)
         batch = _sift(loop, _again(loop, entry.kind, entry.content, origin), origin)
-        if batch.rejected:
-            _log.info("row %d of the quarantine fails again: %s", entry.number, batch.rejected[0].reason)
+        refusals = [rejected.reason for rejected in batch.rejected]
+        refusal = refusals[0] if refusals else loop.store.contradiction(loop.project, batch)
+        if refusal is not None:
+            _log.info("row %d of the quarantine fails again: %s", entry.number, refusal)
         elif entry.readmitted_at is None:
             total += _collected(loop.store.take_in(loop.project, batch))
             loop.quarantine.readmitted([entry.number])
@@ -130,10 +135,11 @@ def _drain(loop: Loop, starts: Mapping[Path, int]) -> Collected:
     while readers:
         read = {path: chunk for path, reader in readers.items() if (chunk := _next(reader)) is not None}
         records = {path: _journaled(loop, chunk) for path, chunk in read.items()}
-        found = objections(loop.project, [p for each in records.values() for p in each.predictions])
+        found = iter(objections(loop.project, [p for each in records.values() for p in each.predictions]))
         for path, chunk in read.items():
+            own = list(islice(found, len(records[path].predictions)))
             try:
-                total += _take_chunk(loop, chunk, records[path].batch(found, Origin(path.name)))
+                total += _take_chunk(loop, chunk, records[path].batch(own, Origin(path.name)))
             except AlreadyTaken:
                 del readers[path]  # another drain is at this file and goes on with it
         readers = {path: reader for path, reader in readers.items() if path in read}

@@ -18,12 +18,11 @@ PROJECT = project(
 
 def found(*rows: dict[str, Any]) -> list[str | None]:
     made = [prediction(f"{i}", features={**ROW, **row}) for i, row in enumerate(rows)]
-    told = objections(PROJECT, made)
-    return [told.get(p.prediction_id) for p in made]
+    return objections(PROJECT, made)
 
 
 def test_nothing_is_validated_without_a_word() -> None:
-    assert objections(PROJECT, []) == {}
+    assert objections(PROJECT, []) == []
 
 
 def test_each_row_that_fails_is_told_with_its_column_and_the_others_pass() -> None:
@@ -45,6 +44,12 @@ def test_a_row_that_fails_twice_tells_both() -> None:
     assert "distance: " in told
     assert "; " in told
     assert "carrier: " in told
+
+
+def test_rows_of_one_id_are_told_each_its_own() -> None:
+    rows = [prediction("p", features={**ROW, "distance": distance}) for distance in (-1, 733, -1)]
+    far = "distance: expected a number between 0 and 5000, got -1"
+    assert objections(PROJECT, rows) == [far, None, far]
 
 
 @pytest.mark.parametrize("rows", [1, 3])

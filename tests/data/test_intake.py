@@ -61,7 +61,8 @@ def test_what_the_expectations_refuse_is_set_aside_and_the_others_are_accepted(
 ) -> None:
     records = take_rows(PROJECT, rows, IMPORT)
     refused_ids = {p.prediction_id for i, p in enumerate(records.predictions) if i in refused}
-    batch = records.batch(dict.fromkeys(refused_ids, "wind: too strong"), IMPORT)
+    objections = ["too strong" if p.prediction_id in refused_ids else None for p in records.predictions]
+    batch = records.batch(objections, IMPORT)
     assert len(batch.predictions) + len(batch.rejected) == len(rows)
     assert not refused_ids & {p.prediction_id for p in batch.predictions}
     assert not refused_ids & {x.prediction_id for x in batch.labels}
@@ -234,13 +235,13 @@ def test_a_label_of_another_target_is_set_aside() -> None:
 
 def test_a_label_that_came_alone_outlives_the_refusal_of_its_prediction() -> None:
     records = take_journaled(PROJECT, [prediction("p")], [label("p")], "a.journal")
-    batch = records.batch({"p": "wind: too strong"}, IMPORT)
+    batch = records.batch(["wind: too strong"], IMPORT)
     assert (len(batch.predictions), len(batch.labels), len(batch.rejected)) == (0, 1, 1)
 
 
 def test_each_of_two_refused_rows_keeps_its_own_content() -> None:
     records = take_rows(PROJECT, [row(late=True), row(late=False)], IMPORT)
-    batch = records.batch({p.prediction_id: "no" for p in records.predictions}, IMPORT)
+    batch = records.batch(["no", "no"], IMPORT)
     assert Counter(msgspec.json.decode(r.content)["late"] for r in batch.rejected) == {True: 1, False: 1}
 
 

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import Label, Prediction, new_id, now, uuid7
+from data.records import Label, Prediction, ids_of, new_id, now, uuid7
 from data.tables import as_time, microseconds
 
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.timezones())  # noqa: DTZ001
@@ -29,6 +29,19 @@ def test_two_ids_are_never_one() -> None:
     assert len({new_id() for _ in range(1000)}) == 1000
 
 
+@given(key=st.text(st.characters(max_codepoint=127), min_size=1), count=st.integers(1, 5))
+def test_a_key_names_its_records_and_no_others(key: str, count: int) -> None:
+    ids = ids_of(key, count)
+    assert ids_of(key, count + 1)[:count] == ids
+    assert len({*ids, *ids_of(key + "x", count)}) == 2 * count
+
+
+def test_ids_of_a_key_that_tells_a_time_sort_by_it() -> None:
+    key = new_id()
+    assert [uuid.UUID(made).int >> 80 for made in ids_of(key, 2)] == [uuid.UUID(key).int >> 80] * 2
+    assert uuid.UUID(ids_of("order-7", 1)[0]).int >> 80 == 0
+
+
 def test_the_clock_knows_its_offset() -> None:
     assert now().utcoffset() is not None
 
@@ -46,9 +59,9 @@ def test_times_are_kept_in_their_order(one: Any, other: Any) -> None:
 
 def test_a_record_is_the_same_after_a_journal() -> None:
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    prediction = Prediction(
-        "p", {"wind": 10**30, "carrier": "Ä", "holiday": None}, at, at, (0.25, 0.75), 3, "r"
-    )
+    answered: dict[str, Any] = {"latency_s": 0.001, "status": 499, "weight": 10.0, "trace_id": "a" * 32}
+    features = {"wind": 10**30, "carrier": "Ä", "holiday": None}
+    prediction = Prediction("p", features, at, at, (0.25, 0.75), 3, "r", **answered)
     label = Label("l", "road", at, at, "http", reference_id="r")
     assert msgspec.json.decode(msgspec.json.encode(prediction), type=Prediction) == prediction
     assert msgspec.json.decode(msgspec.json.encode(label), type=Label) == label

@@ -1,4 +1,6 @@
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -126,6 +128,27 @@ def test_two_projects_may_use_one_key(store: Store) -> None:
         assert store.take_in(of, Batch([asked()], [told(value)])) == Taken(1, 1, 0)
     assert query_examples(store, project(), LATER).labels.tolist() == [1.0]
     assert query_examples(store, other, LATER).labels.tolist() == [7.5]
+
+
+def test_of_drains_that_bring_contradictions_at_once_one_is_kept_and_the_others_are_set_aside(
+    store_url: str, store: Store
+) -> None:
+    store.predictions(project())
+    together = threading.Barrier(4, timeout=30)
+
+    def drain(number: int) -> Taken:
+        mine = Store(store_url)
+        try:
+            rows = [prediction(f"{i:02}", features={**ROW, "distance": number}) for i in range(50)]
+            together.wait()
+            return mine.take_in(project(), Batch(rows[:: -1 if number % 2 else 1]))
+        finally:
+            mine.close()
+
+    with ThreadPoolExecutor(4) as drains:
+        taken = list(drains.map(drain, range(4)))
+    assert [sum(t.predictions for t in taken), sum(t.rejected for t in taken)] == [50, 150]
+    assert len(Quarantine(store, "made").entries(limit=200)) == 150
 
 
 def test_nothing_is_compared_where_all_is_new(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from data import tables
 from data.examples import query_examples
@@ -36,6 +36,15 @@ def counts(store: Store, of: Project) -> tuple[int, int, int]:
             connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (store.predictions(of), tables.labels, tables.quarantine)
         )
+
+
+def answers(store: Store) -> dict[str, dict[str, Any]]:
+    """Say of each prediction how it was answered."""
+    table = store.predictions(project())
+    columns = [table.c[name] for name in ("latency_s", "status", "weight", "trace_id")]
+    with store.reading() as connection:
+        rows = connection.execute(select(table.c.prediction_id, *columns)).mappings()
+        return {made.pop("prediction_id"): made for made in map(dict[str, Any], rows)}
 
 
 def test_what_was_taken_is_there_for_another_process(store: Store, store_url: str) -> None:
@@ -176,8 +185,29 @@ def test_a_feature_that_changes_its_kind_begins_anew(store: Store) -> None:
     assert query_examples(store, project(), LATER).features["wind"].isna().tolist() == [False, True]
 
 
+def test_a_store_of_before_is_widened_and_its_rows_stay(store: Store, store_url: str) -> None:
+    take(store, project(), prediction("old"), label("old"))
+    with store.transaction() as connection:
+        for column in ("status", "latency_s", "weight", "trace_id"):
+            connection.execute(text(f"ALTER TABLE {store.predictions(project()).name} DROP COLUMN {column}"))
+    widened = Store(store_url)
+    answered = {"latency_s": 0.25, "status": 499, "weight": 10.0, "trace_id": "a" * 32}
+    take(widened, project(), prediction("new", NOON + DAY, **answered), label("new"))
+    examples = query_examples(widened, project(), LATER)
+    assert (examples.facts["weight"].tolist(), examples.labelled.tolist()) == ([1.0, 10.0], [True, True])
+    assert answers(widened)["new"] == answered
+    assert answers(widened)["old"] == {"latency_s": None, "status": None, "weight": 1.0, "trace_id": None}
+    widened.close()
+
+
+def test_how_each_row_was_answered_is_kept_with_it(store: Store) -> None:
+    take(store, project(), prediction("p", latency_s=0.002), prediction("imported", version=None))
+    assert answers(store)["p"] == {"latency_s": 0.002, "status": 200, "weight": 1.0, "trace_id": None}
+    assert answers(store)["imported"]["status"] is None
+
+
 def test_a_name_that_is_sql_is_a_name(store: Store) -> None:
-    name = 'x"; DROP TABLE labels; --'
+    name = "x'; DROP TABLE labels; --"
     mine = project(features={name: Column.category()})
     take(store, mine, prediction("p", features={name: "'; --"}), label("p"))
     examples = query_examples(store, mine, LATER)

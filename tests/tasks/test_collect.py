@@ -210,6 +210,34 @@ def test_a_prediction_that_was_set_aside_is_readmitted_as_it_was_once_the_projec
     wider.store.close()
 
 
+def test_another_record_under_an_id_that_is_taken_is_set_aside_and_cannot_be_readmitted(made: Loop) -> None:
+    other = answered("p", features={**ROW, "distance": 1.0})
+    wrong = AcknowledgedLabels((label("p", label_id="l"), label("p", False, label_id="l")))
+    journaled(made, answered("p"), other, wrong)
+    journaled(made, other, answered("p"))
+    collected = drain_journals(made)
+    assert (collected.predictions, collected.labels, collected.quarantined) == (1, 1, 3)
+    numbers = [entry.number for entry in made.quarantine.entries()]
+    reasons = sorted(made.quarantine.reasons())
+    assert readmit(made, numbers) == Collected()
+    assert (made.quarantine.count(), sorted(made.quarantine.reasons())) == (3, reasons)
+    cure = "a new request needs an Idempotency-Key of its own"
+    assert reasons == [
+        (f"label_id l: is in the store with another label; {cure}", 1),
+        (f"prediction_id p: is in the store with another distance; {cure}", 2),
+    ]
+
+
+def test_a_record_that_contradicts_what_was_never_accepted_is_accepted(made: Loop, tmp_path: Path) -> None:
+    journaled(made, answered("p", features={**ROW, "distance": 9999.0}), answered("p"))
+    assert drain_journals(made).predictions == 1
+    wider = loop(tmp_path, project(features={**FEATURES, "distance": Column.number()}))
+    (entry,) = made.quarantine.entries()
+    assert readmit(wider, [entry.number]) == Collected()
+    assert made.quarantine.count() == 1
+    wider.store.close()
+
+
 def test_a_row_that_was_set_aside_is_readmitted_with_its_label(made: Loop, tmp_path: Path) -> None:
     (row,) = history(1)
     landed(made, "a.jsonl", lines([{**row, "distance": 9999}]))
