@@ -63,6 +63,8 @@ class Settings:
     """How long explaining a request may take, waiting included; rows not reached by then are not explained."""
     explain_waiting: int = 4
     """How many requests may wait for one worker's explanations; the next one is refused."""
+    log: str = "text"
+    """The shape of the server's log: `text`, or `json` for one object a line."""
     poll_s: float = 0.25
     """How often a worker looks at the release pointer."""
     status_s: float = 1.0
@@ -156,22 +158,28 @@ def _parsed(variable: str, text: str, default: object) -> object:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if isinstance(default, int | float):
             number = type(default)(text)
-            if not math.isfinite(number):
-                raise ValueError  # a deadline of NaN never passes
+            if not 0 < number < math.inf:
+                raise ValueError  # a deadline of NaN never passes, a limit of nothing lets nothing through
+            if variable == "KEEPFIT_CAPTURE_SHARE" and number > 1:
+                raise ValueError
             return number
     except (ValueError, KeyError):
-        kind = "true or false" if isinstance(default, bool) else "a whole number"
-        kind = "a number" if isinstance(default, float) else kind
+        kind = "true or false" if isinstance(default, bool) else "a whole number above 0"
+        kind = "a number above 0" if isinstance(default, float) else kind
+        kind = "a share above 0 and up to 1" if variable == "KEEPFIT_CAPTURE_SHARE" else kind
         msg = f"{variable}={text!r}: expected {kind}; correct it or unset it"
         raise StackError(msg) from None
     return Path(text).resolve() if isinstance(default, Path) else text
 
 
-def _answer(variable: str, text: str) -> str:
-    if text not in {"output", "probabilities", "full"}:
-        msg = f"{variable}={text!r}: expected output, probabilities or full; correct it or unset it"
-        raise StackError(msg)
-    return text
+def _one_of(*choices: str) -> Callable[[str, str], str]:
+    def check(variable: str, text: str) -> str:
+        if text not in choices:
+            msg = f"{variable}={text!r}: expected one of {', '.join(choices)}; correct it or unset it"
+            raise StackError(msg)
+        return text
+
+    return check
 
 
 def _folder(variable: str, text: str) -> str:
@@ -197,7 +205,8 @@ _PLATFORMS = {
 }
 """The platforms' variables that say what ours say."""
 _CHECKS: dict[str, Callable[[str, str], str]] = {
-    "KEEPFIT_ANSWER": _answer,
+    "KEEPFIT_ANSWER": _one_of("output", "probabilities", "full"),
+    "KEEPFIT_LOG": _one_of("text", "json"),
     **dict.fromkeys(("KEEPFIT_RELEASE_FOLDER", "AIP_STORAGE_URI"), _folder),
     **dict.fromkeys(("KEEPFIT_HEALTH_ROUTE", "AIP_HEALTH_ROUTE"), _route),
     **dict.fromkeys(("KEEPFIT_PREDICT_ROUTE", "AIP_PREDICT_ROUTE"), _route),

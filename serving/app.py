@@ -2,6 +2,7 @@
 
 import logging
 
+from data.records import new_id
 from keepfit.settings import Settings
 from serving.desk import Desk
 from serving.exchange import CallerGone, Receive, Request, Scope, Send, refused
@@ -29,20 +30,28 @@ class App:
             await self._lifespan(receive, send)
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         name, say = "other", refused
         try:
-            route, segments = self._routes.find(scope["method"], scope["path"])
+            route, request.segments = self._routes.find(scope["method"], scope["path"])
             name, say = route.path, route.refused
-            response = await route.handle(self._desk, Request(scope, receive, segments))
+            response = await route.handle(self._desk, request)
         except Refused as refusal:
             response = say(refusal)
         except CallerGone:
             return
         except Exception:  # noqa: BLE001 - the one place: whatever a route raises is answered with 500
-            _log.exception("%s %s: answered with 500", scope["method"], scope["path"])
-            response = say(Refused(500, "the server failed; its log says how"))
+            request_id = request.request_id or new_id()
+            _log.exception(
+                "%s %s: answered with 500 (request %s)",
+                scope["method"],
+                scope["path"],
+                request_id,
+                extra={"request_id": request_id, "trace_id": request.trace_id},
+            )
+            response = say(Refused(500, f"the server failed; its log says how, at request {request_id}"))
         self._worker.metrics.answered(name, response.status)
-        await response.send(send)
+        await response.send(send, request.echoed)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -12,7 +12,7 @@ from keepfit.errors import CaptureFailed
 from keepfit.settings import Settings
 from serving.answer import acknowledged, told
 from serving.contract import FeedbackAnswer, FeedbackRequest, PredictAnswer, Row, check_count, instant
-from serving.exchange import Request, encode
+from serving.exchange import Request
 from serving.explanation import Explainer
 from serving.keys import Keys
 from serving.line import Asked
@@ -34,7 +34,7 @@ class Desk:
         self.settings = settings
         self.worker = worker
         self.explainer = Explainer(settings)
-        self._keys = Keys()
+        self._predicted, self._labelled = Keys(), Keys()
 
     def model(self) -> LiveModel:
         """Give the live model; raise Refused (503) when there is none.
@@ -70,7 +70,7 @@ class Desk:
         """Answer rows that were checked by the live model's schema."""
         clock = self.clock(request)
         times = times_of(rows, clock)
-        ids = self._ids(request, len(rows), rows)
+        ids = self._ids(request, len(rows), self._predicted)
         asked = Asked(
             live=live,
             rows=rows,
@@ -82,7 +82,11 @@ class Desk:
             weight=self._weight(ids[0]),
             trace_id=request.trace_id,
         )
-        outputs, captured = await self.worker.line.answer(asked)
+        try:
+            outputs, captured = await self.worker.line.answer(asked)
+        except Refused:
+            self._predicted.forget(request.key)  # nothing was kept: what comes next under it is the first
+            raise
         target = live.schema.target
         told_rows = [
             told(made, output, row.reference_id, target)
@@ -98,11 +102,12 @@ class Desk:
         clock = self.clock(request)
         live = self.worker.slot.live
         target = live.schema.target if live else None
-        entry = acknowledged(given, target, clock, self._ids(request, len(given.labels), given))
+        entry = acknowledged(given, target, clock, self._ids(request, len(given.labels), self._labelled))
         count = len(entry.labels)
         try:
             await self.worker.capture.labels(entry)
         except CaptureFailed as fault:
+            self._labelled.forget(request.key)
             self.worker.metrics.labelled(count, on_disk=False)
             raise Refused(507, f"the labels are not on disk, send them again: {fault}") from fault
         self.worker.metrics.labelled(count, on_disk=True)
@@ -123,14 +128,13 @@ class Desk:
             reason = f"header Keepfit-Clock: expected an RFC 3339 time with an offset, got {given[:60]!r}"
             raise Refused(400, reason) from None
 
-    def _ids(self, request: Request, count: int, content: object) -> list[str]:
+    def _ids(self, request: Request, count: int, keys: Keys) -> list[str]:
         """Name a request's records: by its idempotency key, so that the store keeps a repetition once."""
-        key = request.headers.get(b"idempotency-key")
+        key = request.key
         if key is None:
             return [new_id() for _ in range(count)]
-        name = key.decode("latin-1")
-        self._keys.check(name, encode(content))
-        return ids_of(name, count)
+        keys.check(key, request.content)
+        return ids_of(key, count)
 
     def _weight(self, first_id: str) -> float:
         """Say what a request's rows count for in the store; 0 when they are not captured.

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 JSON = b"application/json"
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
+_LONGEST_NAME = 200
+
 encode = msgspec.json.Encoder().encode
 
 _TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -30,13 +32,14 @@ class CallerGone(Exception):
 class Request:
     """A request whose body is not read yet; `segments` are the parts of its path that its route names."""
 
-    __slots__ = ("began", "headers", "receive", "scope", "segments")
+    __slots__ = ("began", "content", "headers", "receive", "scope", "segments")
 
     def __init__(self, scope: Scope, receive: Receive, segments: Mapping[str, str] | None = None) -> None:
         self.began = time.perf_counter()
         self.scope = scope
         self.receive = receive
         self.segments = segments or {}
+        self.content = b""
         # Once: a look into a table for each header that anybody asks for.
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
 
@@ -58,10 +61,31 @@ class Request:
             return None
         return found[1].decode()
 
+    @property
+    def key(self) -> str | None:
+        """The idempotency key, as it came."""
+        return self.header(b"idempotency-key")
+
+    @property
+    def request_id(self) -> str | None:
+        """What the caller calls this request, in `X-Request-Id`; None where that is no printable ASCII."""
+        given = self.headers.get(b"x-request-id", b"")[:_LONGEST_NAME].decode("latin-1")
+        return given if given and given.isascii() and given.isprintable() else None
+
+    @property
+    def echoed(self) -> list[tuple[bytes, bytes]]:
+        """What of the request's headers goes back with its answer: its name, and its place in a trace."""
+        found: list[tuple[bytes, bytes]] = []
+        if name := self.request_id:
+            found.append((b"x-request-id", name.encode()))
+        if self.trace_id:
+            found.append((b"traceparent", self.headers[b"traceparent"]))
+        return found
+
     async def body(self, most_bytes: int, media: tuple[str, ...] = ("application/json",)) -> bytes:
         """Read the whole body; raise Refused when it is larger than `most_bytes`, or is none of `media`.
 
-        A body that does not say what it is is taken for the first.
+        A body that does not say what it is is taken for the first. It stays as `content`.
         """
         self._check_media(media)
         declared = self.header(b"content-length")
@@ -69,9 +93,10 @@ class Request:
             raise _too_large(most_bytes)
         message = await self.receive()
         body: bytes = message.get("body", b"")
-        if not message.get("more_body") and message["type"] == "http.request" and len(body) <= most_bytes:
-            return body
-        return await self._rest(message, most_bytes)
+        if message.get("more_body") or message["type"] != "http.request" or len(body) > most_bytes:
+            body = await self._rest(message, most_bytes)
+        self.content = body
+        return body
 
     async def _rest(self, message: MutableMapping[str, Any], most_bytes: int) -> bytes:
         parts: list[bytes] = []
@@ -111,12 +136,13 @@ class Response:
     media: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    async def send(self, send: Send) -> None:
-        """Send it whole."""
+    async def send(self, send: Send, echoed: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Send it whole, with the headers of the request that it answers."""
         headers = [
             (b"content-type", self.media),
-            (b"content-length", str(len(self.body)).encode()),
+            (b"content-length", b"%d" % len(self.body)),
             *self.headers,
+            *echoed,
         ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})

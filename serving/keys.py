@@ -10,10 +10,15 @@ _REMEMBERED = 10_000
 
 
 class Keys:
-    """Refuses another body under a key that this worker saw; only its event loop touches it."""
+    """Refuses another body under a key that this worker saw on one route; only its event loop touches it."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, int] = OrderedDict()
+
+    def forget(self, key: str | None) -> None:
+        """Take a key as one that never came."""
+        if key is not None:
+            self._seen.pop(key, None)
 
     def check(self, key: str, content: bytes) -> None:
         """Remember a key; raise Refused when it is none (400), or came with other content before (409)."""

@@ -101,17 +101,17 @@ class Line:
             return  # one batch answers them all
         if self.rows and self.rows + count > self._most_rows:
             raise _busy(1.0)
-        alone = pace.wait(count)
-        if alone > self._deadline_s:
-            most = max(1, int(count * self._deadline_s / alone))
+        own_s = pace.seconds(count) if pace.knows(count) else 0.0
+        if own_s > self._deadline_s:
+            most = max(1, int(count * self._deadline_s / own_s))
             reason = (
-                f"{count} rows take about {alone:.1f} s, and an answer may take {self._deadline_s:g} s; "
+                f"{count} rows take about {own_s:.1f} s, and an answer may take {self._deadline_s:g} s; "
                 f"send at most {most} in one request"
             )
             raise Refused(413, reason, "$.rows")
-        late = pace.wait(self.rows + count) - self._deadline_s
-        if late > 0:
-            raise _busy(late)
+        late_s = pace.wait(self.rows) + own_s - self._deadline_s
+        if late_s > 0:
+            raise _busy(late_s)
 
     def _turn(self) -> None:
         batch = self._next_batch()

@@ -21,7 +21,15 @@ _FAMILIES = {
     ),
     "keepfit_version": ("gauge", "The version that is served; absent while there is none."),
     "keepfit_generation": ("gauge", "How often this worker replaced its model."),
-    "keepfit_swap_failures_total": ("counter", "Releases that this worker did not follow."),
+    "keepfit_swaps_total": (
+        "counter",
+        "Releases that the pointer named, by whether this worker serves them.",
+    ),
+    "keepfit_line_rows": ("gauge", "Rows that wait for the model or are being answered."),
+    "keepfit_abandoned_total": ("counter", "Predict requests not run, because their callers had left."),
+    "keepfit_connections": ("gauge", "Open connections."),
+    "keepfit_capture_backlog_bytes": ("gauge", "Bytes of all workers' journals that no drain has taken in."),
+    "keepfit_capture_lag_seconds": ("gauge", "How long the oldest of them has waited, at most."),
 }
 _FROM_THE_START = (
     "keepfit_rows_total",
@@ -84,14 +92,19 @@ class Metrics:
         return found
 
 
-def rendered(workers: Iterable[tuple[str, Samples]]) -> str:
-    """Write every worker's samples as Prometheus text, each with the label `worker`."""
+def rendered(workers: Iterable[tuple[str, Samples]], shared: Samples) -> str:
+    """Write samples as Prometheus text: each worker's with the label `worker`, so that a sum is right.
+
+    `shared` are no worker's own, and have no such label.
+    """
     lines: dict[str, list[str]] = {family: [] for family in _FAMILIES}
     for worker, samples in workers:
         for sample, value in samples.items():
             name, _, labels = sample.partition("{")
             told = f'{name}{{worker="{worker}"{"," + labels if labels else "}"} {value:.12g}'
             lines.setdefault(_family(name), []).append(told)
+    for sample, value in shared.items():
+        lines[sample].append(f"{sample} {value:.12g}")
     text: list[str] = []
     for family, values in lines.items():
         if values and family in _FAMILIES:

@@ -43,6 +43,10 @@ class Pace:
                 return took * rows / (1 << max(0, near - 1))
         return 0.0
 
+    def knows(self, rows: int) -> bool:
+        """Whether runs of about so many rows, or of more, were measured: of others an estimate says little."""
+        return any(self._seconds[max(0, rows.bit_length() - 2) :])
+
     def wait(self, rows: int) -> float:
         """Estimate how long rows take that are answered in batches as large as they may be."""
         batches, rest = divmod(rows, self.limit)

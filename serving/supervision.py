@@ -1,7 +1,6 @@
 """One parent and its workers: who binds the port, who restarts whom, who ends with whom."""
 
 import ctypes
-import logging
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from keepfit.errors import PortTaken, StackError
 from keepfit.settings import Settings
 from serving.connections import Connection
+from serving.logs import log_to_stderr
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raise StackError where that is not possible."""
     listening = listen(settings.host, settings.serving_port)
-    log_to_stderr()
+    log_to_stderr(settings.log)
     # uvicorn's own supervisor: it spawns, pings each worker, restarts one that died or hangs.
     supervisor = Multiprocess(
         configured(settings, partial(worker_app, settings, os.getpid()), factory=True), [listening]
@@ -58,7 +58,7 @@ def worker_app(settings: Settings, parent: int) -> object:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before the line above
         sys.exit("keepfit: the parent of this worker is gone")
-    log_to_stderr()
+    log_to_stderr(settings.log)
     from serving.app import App  # the parent needs neither numpy nor ONNX Runtime
 
     return App(settings)
@@ -81,11 +81,4 @@ def configured(settings: Settings, app: Callable[..., object] | str, *, factory:
         server_header=False,
         timeout_keep_alive=settings.idle_s,
         timeout_graceful_shutdown=settings.grace_s,
-    )
-
-
-def log_to_stderr() -> None:
-    """Write the log where whoever started this process reads it."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )

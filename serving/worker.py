@@ -9,12 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from data.backlog import read_backlog
 from data.journal import Journal
 from data.records import now
 from data.releases import WorkerStatus, forget_lost_workers, read_statuses, remove_status, write_status
 from keepfit.settings import Settings
 from serving.capture import Capture
-from serving.connections import REFUSED, look_over
+from serving.connections import OPEN, REFUSED, look_over
 from serving.follower import Follower
 from serving.line import Line
 from serving.metrics import Metrics, rendered
@@ -73,7 +74,11 @@ class Worker:
         live = self.slot.live
         counters = self.metrics.samples()
         counters["keepfit_generation"] = self.slot.generation
-        counters["keepfit_swap_failures_total"] = self._follower.failures
+        counters['keepfit_swaps_total{result="served"}'] = self._follower.swaps
+        counters['keepfit_swaps_total{result="refused"}'] = self._follower.failures
+        counters["keepfit_line_rows"] = self.line.rows
+        counters["keepfit_abandoned_total"] = self.line.abandoned
+        counters["keepfit_connections"] = len(OPEN)
         for reason, count in REFUSED.items():
             name = f'keepfit_refusals_total{{reason="{reason}"}}'
             counters[name] = counters.get(name, 0.0) + count
@@ -100,7 +105,13 @@ class Worker:
 
     async def metrics_text(self) -> str:
         """Write the counts of every worker seen in the last 5 seconds."""
-        return rendered((str(status.pid), status.counters) for status in await self.statuses())
+        statuses = await self.statuses()
+        waiting = await asyncio.to_thread(read_backlog, self._folder, now())
+        shared = {
+            "keepfit_capture_backlog_bytes": waiting.bytes,
+            "keepfit_capture_lag_seconds": waiting.lag_s,
+        }
+        return rendered(((str(status.pid), status.counters) for status in statuses), shared)
 
     async def _follow(self) -> None:
         while True:

@@ -20,8 +20,8 @@ anything = st.builds(
     database_url=st.none() | texts,
     replay=st.booleans(),
     journal_bytes=st.integers(1, 2**40),
-    poll_s=st.floats(0, 1e6),
-    confirm_s=st.floats(0, 1e6),
+    poll_s=st.floats(1e-3, 1e6),
+    confirm_s=st.floats(1e-3, 1e6),
 )
 
 
@@ -37,11 +37,14 @@ def test_a_child_process_reads_what_its_parent_told(there: Any) -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "expected"),
     [
-        ("KEEPFIT_SERVING_PORT", "http", "a whole number"),
-        ("KEEPFIT_WORKERS", "2.5", "a whole number"),
-        ("KEEPFIT_CONFIRM_S", "soon", "a number"),
-        ("KEEPFIT_CONFIRM_S", "nan", "a number"),
-        ("KEEPFIT_POLL_S", "inf", "a number"),
+        ("KEEPFIT_SERVING_PORT", "http", "a whole number above 0"),
+        ("KEEPFIT_WORKERS", "2.5", "a whole number above 0"),
+        ("KEEPFIT_CONNECTIONS", "0", "a whole number above 0"),
+        ("KEEPFIT_CAPTURE_SHARE", "1.5", "a share above 0 and up to 1"),
+        ("KEEPFIT_LOG", "xml", "one of text, json"),
+        ("KEEPFIT_CONFIRM_S", "soon", "a number above 0"),
+        ("KEEPFIT_CONFIRM_S", "nan", "a number above 0"),
+        ("KEEPFIT_POLL_S", "inf", "a number above 0"),
         ("KEEPFIT_REPLAY", "perhaps", "true or false"),
     ],
 )

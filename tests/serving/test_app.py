@@ -267,6 +267,15 @@ def test_another_body_under_a_key_that_the_worker_saw_is_refused(serve: Serve) -
     told = server.post("/v1/predict", ONE.replace("733", "734"), Idempotency_Key="k")
     assert (told.status, "came with another body" in told.error[1]) == (409, True)
     assert len(server.predictions()) == 1
+    label = json.dumps({"labels": [{"label": 1.5, "reference_id": "a"}]})
+    assert server.post("/v1/feedback", label, Idempotency_Key="k").status == 200  # a key belongs to its route
+
+
+def test_a_key_whose_request_was_refused_may_come_with_another_body(serve: Serve) -> None:
+    server = serve(workers=1)
+    server.promote_and_confirm(1)
+    assert server.post("/v1/predict", one(distance=-1), Idempotency_Key="k").status == 422
+    assert server.post("/v1/predict", ONE, Idempotency_Key="k").status == 200
 
 
 def test_labels_sent_again_under_their_key_have_the_same_ids(server: Server) -> None:
@@ -282,6 +291,34 @@ def test_an_idempotency_key_that_is_none_is_refused(server: Server, key: str) ->
     assert (told.status, "Idempotency-Key" in told.error[1]) == (400, True)
 
 
+def test_a_requests_name_and_trace_come_back_and_the_trace_is_kept_with_its_rows(server: Server) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    told = server.post("/v1/predict", ONE, traceparent=trace, X_Request_Id="order-7")
+    assert (told.headers["traceparent"], told.headers["x-request-id"]) == (trace, "order-7")
+    (row,) = told.json["predictions"]
+    (kept,) = [p for p in server.predictions() if p.prediction_id == row["prediction_id"]]
+    assert kept.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize("trace", ["", "00-xyz", "00-" + "0" * 32 + "-00f067aa0ba902b7-01"])
+def test_a_trace_that_is_none_is_not_kept(server: Server, trace: str) -> None:
+    told = server.post("/v1/predict", ONE, traceparent=trace)
+    assert "traceparent" not in told.headers
+    (row,) = told.json["predictions"]
+    assert all(p.trace_id is None for p in server.predictions() if p.prediction_id == row["prediction_id"])
+
+
+def test_where_a_part_is_captured_its_rows_stand_for_the_rest(serve: Serve) -> None:
+    server = serve(workers=1, capture_share=0.25)
+    server.promote_and_confirm(1)
+    answers = [server.client.predict([Row(ROW)] * 2) for _ in range(200)]
+    captured = {p.prediction_id for answer in answers if answer.captured for p in answer.predictions}
+    assert captured == {p.prediction_id for p in server.predictions()}
+    assert {p.weight for p in server.predictions()} == {4.0}
+    assert 20 <= len(captured) / 2 <= 90  # of 200; farther off once in 100,000 runs
+    assert _sum(server.client.metrics(), "keepfit_uncaptured_total") == 0
+
+
 def test_metrics_count_what_every_worker_did(serve: Serve) -> None:
     server = serve()  # its own: what others have asked of a worker is seen up to a second later
     server.promote_and_confirm(1)
@@ -292,6 +329,9 @@ def test_metrics_count_what_every_worker_did(serve: Serve) -> None:
     assert text.count("\nkeepfit_version{") == 2
     assert 'route="/v1/predict",status="200"' in text
     assert 'keepfit_predict_seconds_bucket{worker="' in text
+    assert _sum(text, "keepfit_swaps_total") == 2
+    waiting = next(line for line in text.splitlines() if line.startswith("keepfit_capture_backlog_bytes "))
+    assert float(waiting.split()[1]) > 0
 
 
 def test_the_model_route_says_what_every_worker_serves(server: Server) -> None:
