@@ -13,6 +13,9 @@ from msgspec import Struct
 from keepfit.spec import Value
 
 _UUID7 = 7
+_pool = bytearray()
+# A forked process must not draw what its parent draws.
+os.register_at_fork(after_in_child=_pool.clear)
 
 
 class Prediction(Struct, frozen=True, omit_defaults=True):
@@ -90,7 +93,11 @@ def now() -> datetime:
 
 def new_id() -> str:
     """Make a UUIDv7 (RFC 9562): ids sort by the millisecond in which they were made."""
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+    if len(_pool) < 10:
+        _pool.extend(os.urandom(4096))  # one call of the kernel for hundreds of ids
+    rest = bytes(_pool[-10:])
+    del _pool[-10:]
+    return uuid7(time.time_ns() // 1_000_000, rest)
 
 
 def ids_of(key: str, count: int) -> list[str]:
@@ -108,8 +115,6 @@ def ids_of(key: str, count: int) -> list[str]:
 
 def uuid7(unix_ms: int, rest: bytes) -> str:
     """Shape a time and 10 bytes as a UUIDv7; the same input gives the same id."""
-    number = (unix_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(rest[:10], "big")
-    number = number & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    head, tail = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}", rest[:10].hex()
+    variant = "89ab"[rest[2] >> 4 & 3]
+    return f"{head[:8]}-{head[8:]}-7{tail[1:4]}-{variant}{tail[5:8]}-{tail[8:]}"

@@ -76,6 +76,8 @@ class Request:
     def echoed(self) -> list[tuple[bytes, bytes]]:
         """What of the request's headers goes back with its answer: its name, and its place in a trace."""
         found: list[tuple[bytes, bytes]] = []
+        if b"x-request-id" not in self.headers and b"traceparent" not in self.headers:
+            return found
         if name := self.request_id:
             found.append((b"x-request-id", name.encode()))
         if self.trace_id:
@@ -88,8 +90,8 @@ class Request:
         A body that does not say what it is is taken for the first. It stays as `content`.
         """
         self._check_media(media)
-        declared = self.header(b"content-length")
-        if declared is not None and declared.isdigit() and int(declared[:20]) > most_bytes:
+        declared = self.headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared[:20]) > most_bytes:
             raise _too_large(most_bytes)
         message = await self.receive()
         body: bytes = message.get("body", b"")
@@ -119,6 +121,9 @@ class Request:
         return (self.header(b"content-type") or "").split(";")[0].strip().lower()
 
     def _check_media(self, media: tuple[str, ...]) -> None:
+        usual = self.headers.get(b"content-type") == JSON and "application/json" in media
+        if usual and b"content-encoding" not in self.headers:
+            return
         kind = self.media or media[0]
         if kind not in media and not (kind.endswith("+json") and "application/json" in media):
             raise Refused(415, f"expected Content-Type: {' or '.join(media)}, got {kind[:100]}")

@@ -1,7 +1,7 @@
 """What one worker counted, and all workers' counts as Prometheus text."""
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 Samples = Mapping[str, float]
@@ -59,14 +59,13 @@ class Metrics:
     def __init__(self) -> None:
         # From the start, so that an alarm on their rise sees the first.
         self._counts: defaultdict[str, float] = defaultdict(float, dict.fromkeys(_FROM_THE_START, 0.0))
+        self._answers: Counter[tuple[str, int]] = Counter()
         self._buckets = [0] * (len(_BUCKETS_S) + 1)
         self._predict_s = 0.0
 
     def answered(self, route: str, status: int) -> None:
         """Count one answer."""
-        self._counts[f'keepfit_requests_total{{route="{route}",status="{status}"}}'] += 1
-        if reason := _REASONS.get(status):
-            self._counts[f'keepfit_refusals_total{{reason="{reason}"}}'] += 1
+        self._answers[route, status] += 1
 
     def predicted(self, seconds: float, rows: int, *, lost: bool) -> None:
         """Count one predict request that was answered with predictions."""
@@ -82,7 +81,11 @@ class Metrics:
 
     def samples(self) -> dict[str, float]:
         """Give every value as it is now."""
-        found = dict(self._counts)
+        found = defaultdict(float, self._counts)
+        for (route, status), count in self._answers.items():
+            found[f'keepfit_requests_total{{route="{route}",status="{status}"}}'] = count
+            if reason := _REASONS.get(status):
+                found[f'keepfit_refusals_total{{reason="{reason}"}}'] += count
         below = 0
         for edge, count in zip((*map(str, _BUCKETS_S), "+Inf"), self._buckets, strict=True):
             below += count

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+import keepfit
+
 ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = {"examples", "benchmarks", "tests"}
 """They stand where a user's project and its callers do: nothing in the packages may need them to run."""
@@ -23,7 +25,7 @@ DOORWAYS = {
     "evidently": {"monitoring.reports"},
     "great_expectations": {"data.expectations"},
     "mlflow": {"data.registry"},
-    "onnx": {"tasks.convert"},
+    "onnx": {"tasks.convert", "tasks.export"},
     "onnxruntime": {"serving.predictor"},
     "skl2onnx": {"tasks.convert"},
     "sklearn": {"monitoring.scoring"},
@@ -31,7 +33,7 @@ DOORWAYS = {
         *(f"monitoring.console.{name}" for name in ("actions", "pages", "rendering", "site")),
     },
     "jinja2": {"monitoring.console.rendering"},
-    "uvicorn": {"serving.supervision", "monitoring.console.__main__"},
+    "uvicorn": {"serving.connections", "serving.supervision", "monitoring.console.__main__"},
     "prefect": {
         *(f"flows.{name}" for name in ("feedback", "retrain", "rollback", "steps", "watch")),
         *("control.deployments", "control.orchestrator"),
@@ -161,7 +163,7 @@ def test_no_judgement_reads_the_clock() -> None:
 def test_the_version_is_the_newest_of_the_changelog() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
-    assert headings[0] == pyproject()["project"]["version"]
+    assert headings[0] == pyproject()["project"]["version"] == keepfit.VERSION
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
