@@ -11,11 +11,11 @@ from data.records import ids_of, new_id, now
 from keepfit.errors import CaptureFailed
 from keepfit.settings import Settings
 from serving.answer import acknowledged, told
+from serving.batch import Asked
 from serving.contract import FeedbackAnswer, FeedbackRequest, PredictAnswer, Row, check_count, instant
 from serving.exchange import Request
 from serving.explanation import Explainer
 from serving.keys import Keys
-from serving.line import Asked
 from serving.refusal import Refused, invalid
 from serving.slot import LiveModel
 from serving.typed import TypedRow, times_of

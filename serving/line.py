@@ -7,62 +7,19 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol, cast
+from contextlib import contextmanager
 
-import numpy as np
-
-from data.journal import encode_line
-from data.records import CapturedPredictions, Prediction
-from keepfit.errors import BundleUnusable
 from keepfit.settings import Settings
+from serving.batch import Asked, Outputs, Ran, run
 from serving.capture import Capture
-from serving.refusal import Refused, invalid
-from serving.slot import LiveModel
-from serving.typed import TypedRow, cells_of
+from serving.refusal import Refused
 
 _INLINE_S = 0.002
 """A run that takes longer has a thread of its own: other requests and health checks must not wait for it."""
 _LONGEST_BATCH = 8192
 """Rows for one run, unless one request has more: what a model needs in between stays small."""
-_GONE = 499
-"""The status of a row whose caller left before its answer: nobody saw it."""
-
-Outputs = list[list[float]]
-
-
-class Caller(Protocol):
-    """Who waits for an answer."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether the connection is closed."""
-        ...
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Asked:
-    """A request in the line: its rows, checked, and what they will be known by.
-
-    `began` is when it came, of `time.perf_counter`; `weight` is 1 / the share of requests that are
-    captured, and 0 where this one is not.
-    """
-
-    live: LiveModel
-    rows: Sequence[TypedRow]
-    ids: Sequence[str]
-    times: Sequence[datetime]
-    clock: datetime
-    began: float
-    caller: Caller
-    weight: float = 1.0
-    trace_id: str | None = None
-    answered: "asyncio.Future[tuple[Outputs, bool]]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
 
 
 class Line:
@@ -121,20 +78,28 @@ class Line:
         rows = sum(len(asked.rows) for asked in batch)
         loop = asyncio.get_running_loop()
         if batch[0].live.pace.seconds(rows) <= _INLINE_S:
-            self._finish(batch, rows, _run(batch))
-            loop.call_soon(self._turn)
+            loop.call_soon(self._turn)  # said first: whatever this run does, the line goes on
+            with self._failing_all(batch, rows):
+                self._finish(batch, run(batch))
         else:
-            running = loop.run_in_executor(self._thread, _run, batch)
+            running = loop.run_in_executor(self._thread, run, batch)
             running.add_done_callback(lambda done: self._ran(batch, rows, done))
 
-    def _ran(self, batch: "list[Asked]", rows: int, done: "asyncio.Future[_Ran]") -> None:
-        if fault := done.exception():
-            self.rows -= rows
+    def _ran(self, batch: list[Asked], rows: int, done: "asyncio.Future[Ran]") -> None:
+        asyncio.get_running_loop().call_soon(self._turn)
+        with self._failing_all(batch, rows):
+            self._finish(batch, done.result())
+
+    @contextmanager
+    def _failing_all(self, batch: list[Asked], rows: int) -> Generator[None]:
+        """Answer a batch, whatever comes: a fault of ours is raised to each request (500)."""
+        try:
+            yield
+        except Exception as fault:  # noqa: BLE001 - it is raised again, where each request waits
             for asked in batch:
                 _fail(asked, fault)
-        else:
-            self._finish(batch, rows, done.result())
-        self._turn()
+        finally:
+            self.rows -= rows
 
     def _next_batch(self) -> list[Asked]:
         """Take what is answered by one run: requests to one model, as many as keep to the time of a batch."""
@@ -160,83 +125,14 @@ class Line:
                 rows += count
         return batch
 
-    def _finish(self, batch: list[Asked], rows: int, ran: "_Ran") -> None:
-        batch[0].live.pace.learn(rows, ran.seconds)
-        self.rows -= rows
+    def _finish(self, batch: list[Asked], ran: "Ran") -> None:
+        batch[0].live.pace.learn(sum(len(asked.rows) for asked in batch), ran.seconds)
         captured = self._capture.lines(ran.lines) if ran.lines else True
         for asked, found in zip(batch, ran.found, strict=True):
             if isinstance(found, Refused):
                 _fail(asked, found)
             elif not asked.answered.done():
                 asked.answered.set_result((found, captured and asked.weight > 0))
-
-
-@dataclass(slots=True)
-class _Ran:
-    """What a run gave for each request, the journal lines of what is answered, and how long it took."""
-
-    found: "list[Outputs | Refused]"
-    lines: bytes
-    seconds: float
-
-
-def _run(batch: list[Asked]) -> _Ran:
-    began = time.perf_counter()
-    found = _outputs(batch)
-    lines: list[bytes] = []
-    for asked, outputs in zip(batch, found, strict=True):
-        if asked.weight and not isinstance(outputs, Refused):
-            lines.append(encode_line(_captured(asked, outputs)))
-    return _Ran(found, b"".join(lines), time.perf_counter() - began)
-
-
-def _outputs(batch: list[Asked]) -> "list[Outputs | Refused]":
-    cells = [cells_of(row) for asked in batch for row in asked.rows]
-    try:
-        numbers = batch[0].live.predictor.predict_cells(cells)
-    except BundleUnusable as fault:
-        if len(batch) > 1:  # some row of somebody's: the others are answered
-            return [outputs for asked in batch for outputs in _outputs([asked])]
-        # It answered its golden rows, so it is these rows that it cannot take.
-        return [invalid("$.rows", f"the live model cannot answer these rows: {fault}")]
-    finite = cast("list[bool]", np.isfinite(numbers).all(axis=1).tolist())
-    every = all(finite)
-    found: list[Outputs | Refused] = []
-    outputs: Outputs = numbers.tolist()
-    start = 0
-    for asked in batch:
-        end = start + len(asked.rows)
-        if every or all(finite[start:end]):
-            found.append(outputs[start:end])
-        else:
-            place = finite[start:end].index(False)
-            found.append(invalid(f"$.rows[{place}]", "the live model has no finite answer to this row"))
-        start = end
-    return found
-
-
-def _captured(asked: Asked, outputs: Outputs) -> CapturedPredictions:
-    version = asked.live.version
-    latency_s = round(time.perf_counter() - asked.began, 6)
-    status = _GONE if asked.caller.gone else 200
-    return CapturedPredictions(
-        tuple(
-            Prediction(
-                prediction_id=made,
-                features=row.features,  # pyright: ignore[reportArgumentType] - written as the mapping that is read back
-                predicted_at=at,
-                known_at=asked.clock,
-                output=tuple(output),
-                version=version,
-                reference_id=row.reference_id,
-                latency_s=latency_s,
-                status=status,
-                weight=asked.weight,
-                trace_id=asked.trace_id,
-            )
-            for made, row, at, output in zip(asked.ids, asked.rows, asked.times, outputs, strict=True)
-        )
-    )
 
 
 def _busy(late_s: float) -> Refused:

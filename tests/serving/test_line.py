@@ -14,9 +14,10 @@ from data.journal import Journal, journal_files, read_journal
 from data.records import CapturedPredictions, Prediction
 from keepfit import Column
 from keepfit.settings import Settings
+from serving.batch import Asked, Outputs
 from serving.capture import Capture
 from serving.contract import Row
-from serving.line import Asked, Line, Outputs
+from serving.line import Line
 from serving.pace import Pace
 from serving.predictor import Predictor
 from serving.refusal import Refused
@@ -186,6 +187,25 @@ async def test_a_request_that_is_not_sampled_is_answered_and_not_kept(place: Pla
     assert not isinstance(sampled, Refused)
     assert (left_out[1], sampled[1]) == (False, True)
     assert [(row.features["x"], row.weight) for row in place.rows()] == [(2.0, 4.0)]
+
+
+class Broken(Capture):
+    """A capture with a fault of ours."""
+
+    def lines(self, lines: bytes) -> bool:
+        raise ZeroDivisionError(len(lines))
+
+
+async def test_a_fault_of_ours_fails_its_requests_and_the_line_goes_on(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    good = place.line
+    place.line = Line(Settings(), Broken(Journal(tmp_path, 1000)))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await place.ask(1.0)
+    assert place.line.rows == 0
+    place.line = good
+    assert not isinstance(await place.ask(1.0), Refused)
 
 
 async def test_a_slow_run_lets_others_go_on_meanwhile(place: Place) -> None:

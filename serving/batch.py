@@ -1,0 +1,122 @@
+"""Requests that are answered together: one run of the model, and a line of the journal for each."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, cast
+
+import numpy as np
+
+from data.journal import encode_line
+from data.records import CapturedPredictions, Prediction
+from keepfit.errors import BundleUnusable
+from serving.refusal import Refused, invalid
+from serving.slot import LiveModel
+from serving.typed import TypedRow, cells_of
+
+_GONE = 499
+"""The status of a row whose caller left before its answer: nobody saw it."""
+
+Outputs = list[list[float]]
+
+
+class Caller(Protocol):
+    """Who waits for an answer."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection is closed."""
+        ...
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Asked:
+    """A request in the line: its rows, checked, and what they will be known by.
+
+    `began` is when it came, of `time.perf_counter`; `weight` is 1 / the share of requests that are
+    captured, and 0 where this one is not.
+    """
+
+    live: LiveModel
+    rows: Sequence[TypedRow]
+    ids: Sequence[str]
+    times: Sequence[datetime]
+    clock: datetime
+    began: float
+    caller: Caller
+    weight: float = 1.0
+    trace_id: str | None = None
+    answered: "asyncio.Future[tuple[Outputs, bool]]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass(slots=True)
+class Ran:
+    """What a run gave for each request, the journal lines of what is answered, and how long it took."""
+
+    found: "list[Outputs | Refused]"
+    lines: bytes
+    seconds: float
+
+
+def run(batch: list[Asked]) -> Ran:
+    """Answer requests to one model; a row that it cannot answer refuses its own request only."""
+    began = time.perf_counter()
+    found = _outputs(batch)
+    lines: list[bytes] = []
+    for asked, outputs in zip(batch, found, strict=True):
+        if asked.weight and not isinstance(outputs, Refused):
+            lines.append(encode_line(_captured(asked, outputs)))
+    return Ran(found, b"".join(lines), time.perf_counter() - began)
+
+
+def _outputs(batch: list[Asked]) -> "list[Outputs | Refused]":
+    cells = [cells_of(row) for asked in batch for row in asked.rows]
+    try:
+        numbers = batch[0].live.predictor.predict_cells(cells)
+    except BundleUnusable as fault:
+        if len(batch) > 1:  # some row of somebody's: the others are answered
+            return [outputs for asked in batch for outputs in _outputs([asked])]
+        # It answered its golden rows, so it is these rows that it cannot take.
+        return [invalid("$.rows", f"the live model cannot answer these rows: {fault}")]
+    finite = cast("list[bool]", np.isfinite(numbers).all(axis=1).tolist())
+    every = all(finite)
+    found: list[Outputs | Refused] = []
+    outputs: Outputs = numbers.tolist()
+    start = 0
+    for asked in batch:
+        end = start + len(asked.rows)
+        if every or all(finite[start:end]):
+            found.append(outputs[start:end])
+        else:
+            place = finite[start:end].index(False)
+            found.append(invalid(f"$.rows[{place}]", "the live model has no finite answer to this row"))
+        start = end
+    return found
+
+
+def _captured(asked: Asked, outputs: Outputs) -> CapturedPredictions:
+    version = asked.live.version
+    latency_s = round(time.perf_counter() - asked.began, 6)
+    status = _GONE if asked.caller.gone else 200
+    return CapturedPredictions(
+        tuple(
+            Prediction(
+                prediction_id=made,
+                features=row.features,  # pyright: ignore[reportArgumentType] - written as the mapping that is read back
+                predicted_at=at,
+                known_at=asked.clock,
+                output=tuple(output),
+                version=version,
+                reference_id=row.reference_id,
+                latency_s=latency_s,
+                status=status,
+                weight=asked.weight,
+                trace_id=asked.trace_id,
+            )
+            for made, row, at, output in zip(asked.ids, asked.rows, asked.times, outputs, strict=True)
+        )
+    )
