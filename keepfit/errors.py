@@ -84,6 +84,14 @@ class RegistryUnavailable(ServiceUnavailable):
 class RequestRefused(ServiceError):
     """The prediction service refused a request; the message is its own."""
 
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KeyReused(RequestRefused):
+    """Another body came under this idempotency key before: a new request needs a new key."""
+
 
 class StackError(KeepfitError):
     """The processes could not be started, or could not be kept alive."""

@@ -1,6 +1,7 @@
 """A typed client of the prediction service, over connections that are kept alive."""
 
 import http.client
+import random
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from data.records import new_id
-from keepfit.errors import RequestRefused, ServiceUnavailable
+from keepfit.errors import KeyReused, RequestRefused, ServiceError, ServiceUnavailable
 from serving.contract import (
     ErrorAnswer,
     FeedbackAnswer,
@@ -26,18 +27,23 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _BACKOFF_S = 0.05
-_COME_AGAIN = (503, 507)
+_WAIT = (429, 503)
+"""Nothing was done: the request may be sent again when the server says so."""
+_COME_AGAIN = (*_WAIT, 507)
 
 
 class Client:
     """Asks one prediction service; any number of threads may share it. Close it, or use it in `with`.
 
     A connection that cannot be made, or breaks before the answer, is tried again up to `retries` times,
-    waiting 0.05, 0.1, 0.2, ... seconds in between; an answer that takes longer than `timeout_s` is not.
+    waiting 0.05, 0.1, 0.2, ... seconds in between. So is a request that a busy server refuses (429, 503)
+    when it says when to come again (`Retry-After`), after that time, unless that is longer than `timeout_s`.
+    An answer that takes longer than `timeout_s` is not asked for again.
     A request that is tried again may have been served before its connection broke: each carries an
     idempotency key (`key`, or one made for it), by which the store keeps its predictions and labels once.
-    Raises ServiceUnavailable, also for an answer that asks to come again (503, 507); and RequestRefused for
-    every other answer of 400 and above.
+    Raises ServiceUnavailable where the request may be sent again later, as it is (429, 503, 507); KeyReused
+    for another body under a key that the server knows (409); and RequestRefused for every other answer of
+    400 and above, with its `status`.
     """
 
     def __init__(self, url: str, timeout_s: float = 10.0, retries: int = 5) -> None:
@@ -52,10 +58,19 @@ class Client:
         self._idle: list[http.client.HTTPConnection] = []
 
     def predict(
-        self, rows: Sequence[Row], clock: datetime | None = None, key: str | None = None
+        self,
+        rows: Sequence[Row],
+        clock: datetime | None = None,
+        key: str | None = None,
+        *,
+        explain: bool = False,
     ) -> PredictAnswer:
-        """Ask for the answers to rows, in their order; `clock` is for a server that replays the past."""
-        return self._post("/v1/predict", PredictRequest(list(rows)), PredictAnswer, clock, key)
+        """Ask for the answers to rows, in their order; `clock` is for a server that replays the past.
+
+        With `explain` each has what its features add to it.
+        """
+        path = "/v1/predict?explain=true" if explain else "/v1/predict"
+        return self._post(path, PredictRequest(list(rows)), PredictAnswer, clock, key)
 
     def feedback(
         self, labels: Sequence[LabelRow], clock: datetime | None = None, key: str | None = None
@@ -92,7 +107,7 @@ class Client:
 
     def _is_up(self, path: str) -> bool:
         try:
-            self._ask("GET", path, None, {})
+            self._ask("GET", path, None, {}, patient=False)
         except (ServiceUnavailable, RequestRefused):
             return False
         return True
@@ -105,32 +120,54 @@ class Client:
             headers["Keepfit-Clock"] = clock.isoformat()
         return msgspec.json.decode(self._ask("POST", path, _encode(request), headers), type=answer)
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, patient: bool = True
+    ) -> bytes:
         broken: Exception | None = None
         for attempt in range(self._retries + 1):
-            if attempt > 1:  # the first new try is at once: the server may have closed an idle connection
+            if broken and attempt > 1:  # the first is at once: an idle connection may have closed
                 time.sleep(_BACKOFF_S * 2 ** (attempt - 2))
-            connection = self._connection()
             try:
-                connection.request(method, path, body, dict(headers))
-                response = connection.getresponse()
-                content = response.read()
-            except TimeoutError as fault:
-                connection.close()
-                msg = f"{self.url}{path}: no answer within {self._timeout_s:g} s; see the server's log"
-                raise ServiceUnavailable(msg) from fault
+                response, content = self._exchange(method, path, body, headers)
             except (OSError, http.client.HTTPException) as fault:
-                connection.close()
                 broken = fault
                 continue
-            self._idle.append(connection)
-            if response.status in _COME_AGAIN:
-                raise ServiceUnavailable(_refusal(self.url + path, response.status, content))
-            if response.status >= 400:
-                raise RequestRefused(_refusal(self.url + path, response.status, content))
-            return content
+            broken = None
+            if response.status < 400:
+                return content
+            wait_s = self._wait_s(response) if patient and attempt < self._retries else None
+            if wait_s is None:
+                raise _refusal(self.url + path, response.status, content)
+            # Not all at the same moment: those that were refused together would be refused together again.
+            time.sleep(wait_s * random.uniform(1.0, 1.25))
         msg = f"{self.url}{path}: cannot be reached ({broken}); start it with `bin/keepfit serve`"
         raise ServiceUnavailable(msg) from broken
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """Ask once; raise ServiceUnavailable when no answer comes in time, or what broke the connection."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            content = response.read()
+        except TimeoutError as fault:
+            connection.close()
+            msg = f"{self.url}{path}: no answer within {self._timeout_s:g} s; see the server's log"
+            raise ServiceUnavailable(msg) from fault
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return response, content
+
+    def _wait_s(self, response: http.client.HTTPResponse) -> int | None:
+        """Say how long the server asks to wait, if it is worth it: not without a word, nor for too long."""
+        told = response.headers.get("Retry-After", "")
+        if response.status not in _WAIT or not (told.isascii() and told.isdigit()):
+            return None
+        return int(told) if int(told[:9]) <= self._timeout_s else None
 
     def _connection(self) -> http.client.HTTPConnection:
         try:
@@ -140,9 +177,13 @@ class Client:
             return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
 
 
-def _refusal(where: str, status: int, content: bytes) -> str:
+def _refusal(where: str, status: int, content: bytes) -> ServiceError:
     try:
         error = msgspec.json.decode(content, type=ErrorAnswer).error
     except msgspec.MsgspecError:
-        return f"{where}: {status}: {content[:200].decode('utf-8', 'replace')}"
-    return f"{where}: {status}: {error.path}: {error.reason}"
+        told = f"{where}: {status}: {content[:200].decode('utf-8', 'replace')}"
+    else:
+        told = f"{where}: {status}: {error.path}: {error.reason}"
+    if status in _COME_AGAIN:
+        return ServiceUnavailable(told)
+    return KeyReused(told, status) if status == 409 else RequestRefused(told, status)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.desk import Desk
 from serving.exchange import Request, Response, refused
+from serving.operations import Operation
 from serving.refusal import Refused
 
 Handler = Callable[[Desk, Request], Awaitable[Response]]
@@ -17,13 +18,14 @@ _SEGMENT = re.compile(r"\{(\w+)\}")
 class Route:
     """One method and path; `{model}` in a path takes one segment, which the request then has by that name.
 
-    `refused` writes a refusal in the shape of the route's contract.
+    `refused` writes a refusal in the shape of the route's contract, `operation` describes it for people.
     """
 
     method: str
     path: str
     handle: Handler
     refused: Callable[[Refused], Response] = refused
+    operation: Operation | None = None
 
 
 class Routes:

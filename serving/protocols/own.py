@@ -4,15 +4,22 @@ from data.releases import WorkerStatus
 from serving.contract import ModelAnswer, WorkerAnswer, read_feedback_request, read_predict_request
 from serving.desk import Desk
 from serving.exchange import TEXT, Request, Response, answered
+from serving.explanation import wants_explanation
+from serving.protocols.described import FEEDBACK, LIVE, METRICS, MODEL, PREDICT, READY
 from serving.routes import Route
 
 
 async def predict(desk: Desk, request: Request) -> Response:
-    """POST /v1/predict."""
+    """POST /v1/predict, with `?explain=true` if the answers are to be explained."""
+    explain = wants_explanation(request)
     body = await request.body(desk.settings.body_bytes)
     live = desk.model()
-    asked = read_predict_request(body, desk.settings.rows)
-    return answered(await desk.predict(request, live, asked.rows))
+    if explain:
+        rows = read_predict_request(body, desk.settings.rows).rows
+        with desk.explainer.place(len(rows)):
+            answer = await desk.predict(request, live, rows)
+            return answered(await desk.explainer.explain(request, live, rows, answer))
+    return answered(await desk.predict_body(request, live, body))
 
 
 async def feedback(desk: Desk, request: Request) -> Response:
@@ -47,12 +54,12 @@ async def metrics(desk: Desk, _: Request) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/v1/predict", predict),
-    Route("POST", "/v1/feedback", feedback),
-    Route("GET", "/v1/model", model),
-    Route("GET", "/health/live", live),
-    Route("GET", "/health/ready", ready),
-    Route("GET", "/metrics", metrics),
+    Route("POST", "/v1/predict", predict, operation=PREDICT),
+    Route("POST", "/v1/feedback", feedback, operation=FEEDBACK),
+    Route("GET", "/v1/model", model, operation=MODEL),
+    Route("GET", "/health/live", live, operation=LIVE),
+    Route("GET", "/health/ready", ready, operation=READY),
+    Route("GET", "/metrics", metrics, operation=METRICS),
 )
 
 
