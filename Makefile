@@ -66,4 +66,4 @@ bench: setup ## Measure: every figure in README comes from here
 	$(RUN) python -m benchmarks
 
 clean: ## Remove the environment and the run-time state
-	rm -rf .venv .uv var
+	rm -rf .venv .uv .torch var

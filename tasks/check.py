@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data.bundles import Bundle, Lineage, Manifest, sha256
 from data.examples import Examples, Numbers
-from data.tables import EPOCH
 from keepfit.errors import KeepfitError, ProjectRefused
 from keepfit.spec import LARGEST, Column, Project
 from monitoring.performance import check_metrics
 from serving.predictor import Predictor
 from tasks.convert import convert
-from tasks.decide import PARITY_SHARE
+from tasks.decide import PARITY_SHARE, parity_cure
 from tasks.evaluate import parity
+from tasks.export import unpublished
 from tasks.train import FAULTS, Estimator, answer, build, train
 
 _ROWS = 600
@@ -177,40 +176,15 @@ def _repeats(project: Project, model: Estimator, examples: Examples) -> str | No
 
 def _converts(project: Project, model: Estimator, examples: Examples) -> str | None:
     converted = convert(project, model, examples.features)
-    manifest = Manifest(
-        project=project.name,
-        version=0,
-        model_sha256=sha256(converted.model),
-        columns=dict(project.features),
-        target=project.target,
-        output=converted.output,
-        golden_rows=[],
-        golden_outputs=[],
-        lineage=_no_lineage(),
-    )
     unseen = made_examples(project, _ROWS, seed=project.seed + 1)
-    served = Predictor(Bundle("unpublished", manifest, converted.model)).predict_columns(unseen.columns())
+    served = Predictor(unpublished(project, converted)).predict_columns(unseen.columns())
     trained: Numbers = answer(project, model, unseen.features)
     agreed = parity(project, served, trained, unseen.labels)
     if agreed.share >= PARITY_SHARE:
         return None
     return (
         f"the ONNX model differs on {1 - agreed.share:.1%} of the rows, by up to {agreed.largest:.3g}; "
-        "encode categories as one-hot or ordinal columns instead of `categorical_features`, or bring export="
-    )
-
-
-def _no_lineage() -> Lineage:
-    return Lineage(
-        recipe="",
-        snapshot_id="",
-        training_until=EPOCH,
-        as_of=EPOCH,
-        reason="check",
-        commit="",
-        lock_hash="",
-        journal_positions={},
-        metrics={},
+        f"{parity_cure(project)}"
     )
 
 

@@ -2,31 +2,26 @@
 
 import copy
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from types import FunctionType, ModuleType, NoneType
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 import onnx
 import pandas as pd
-from google.protobuf.message import DecodeError
 
 from data.bundles import Bundle, Lineage, Manifest, sha256
 from keepfit.errors import ConversionError
 from keepfit.spec import Project, Value
 from serving.predictor import Predictor
+from tasks.export import Converted, bring
 
-_GOLDEN_ROWS = 32
+_GOLDEN_ROWS = 128
 _FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError)
 """What skl2onnx's converters raise when they meet what they do not know."""
-
-
-@dataclass(frozen=True)
-class Converted:
-    """A model as bytes, and the name of the output that is its answer."""
-
-    model: bytes
-    output: str
+_BARE = (type, ModuleType, FunctionType, NoneType, str, bytes, int, float)
+"""What an estimator holds and no estimator is in."""
 
 
 def convert(project: Project, estimator: object, sample: pd.DataFrame) -> Converted:
@@ -36,12 +31,7 @@ def convert(project: Project, estimator: object, sample: pd.DataFrame) -> Conver
     float32 or text, and one output, or one called `probabilities` or `variable`.
     """
     if project.export is not None:
-        model = project.export(estimator, sample)
-        try:
-            return Converted(model, _answer_output(project, onnx.load_from_string(model)))
-        except DecodeError as fault:
-            msg = f"project {project.name!r}: export= gave bytes that are no ONNX model; see onnx.ModelProto"
-            raise ConversionError(msg) from fault
+        return bring(project, estimator, sample)
     converted = _skl2onnx(project, estimator)
     _name_inputs(converted, list(project.features))
     # By place: a feature may be called `probabilities`, and the output is then called otherwise.
@@ -130,10 +120,10 @@ def _name_inputs(model: onnx.ModelProto, names: list[str]) -> None:
 
 def _refuse_native_categories(project: Project, estimator: object) -> None:
     """Refuse trees that split on categories: skl2onnx takes their numbers for thresholds, without a word."""
-    for _, step in [*_steps(estimator), ("", estimator)]:
-        if np.any(getattr(step, "is_categorical_", None)):
+    for part in _parts(estimator):
+        if np.any(_attributes(part).get("is_categorical_")):
             msg = (
-                f"project {project.name!r}: {type(step).__name__} splits on categories, which do not "
+                f"project {project.name!r}: {type(part).__name__} splits on categories, which do not "
                 "convert to ONNX: encode categories as one-hot or ordinal columns instead of "
                 "`categorical_features`, or bring export="
             )
@@ -146,46 +136,55 @@ def with_float32_thresholds(estimator: Any) -> Any:  # noqa: ANN401 - any estima
     skl2onnx rounds a float64 threshold to the nearest float32, which may lie above a value that went
     right. For float32 inputs `x <= t` is the same as `x <= floor32(t)`, so nothing else changes.
     """
-    boosted = [step for _, step in [*_steps(estimator), ("", estimator)] if hasattr(step, "_predictors")]
-    if not boosted:
+    if not any("_predictors" in _attributes(part) for part in _parts(estimator)):
         return estimator
     exact = copy.deepcopy(estimator)
-    for _, step in [*_steps(exact), ("", exact)]:
-        # Private in scikit-learn 1.9, and what skl2onnx itself reads; parity would tell if it moved.
-        for tree in (tree for trees in getattr(step, "_predictors", []) for tree in trees):
-            thresholds = tree.nodes["num_threshold"]
-            nearest = thresholds.astype(np.float32)
-            below = np.nextafter(nearest, np.float32(-np.inf))
-            tree.nodes["num_threshold"] = np.where(nearest > thresholds, below, nearest)
+    # Private in scikit-learn 1.9, and what skl2onnx itself reads; parity would tell if it moved.
+    boosted = [_attributes(part).get("_predictors", []) for part in _parts(exact)]
+    for tree in (tree for predictors in boosted for trees in predictors for tree in trees):
+        thresholds = tree.nodes["num_threshold"]
+        nearest = thresholds.astype(np.float32)
+        below = np.nextafter(nearest, np.float32(-np.inf))
+        tree.nodes["num_threshold"] = np.where(nearest > thresholds, below, nearest)
     return exact
 
 
 def _step_of(estimator: object, message: str) -> str:
-    for _, step in _steps(estimator):
-        if type(step).__name__ in message:
-            return f"the step {type(step).__name__}"
+    for part in _parts(estimator):
+        name = type(part).__name__
+        if part is not estimator and hasattr(part, "fit") and name in message:
+            return f"the step {name}"
     return f"the estimator {type(estimator).__name__}"
 
 
-def _steps(estimator: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any estimator
-    found: list[tuple[str, Any]] = []
-    for name, step in [
-        *getattr(estimator, "steps", []),
-        *((t[0], t[1]) for t in getattr(estimator, "transformers", [])),
-    ]:
-        found += [*_steps(step), (name, step)]
-    return found
+def _parts(estimator: object) -> Iterator[object]:
+    """Yield an estimator and every object in it, however deep: what wraps another keeps it where it likes."""
+    seen: dict[int, object] = {}  # kept alive, so that no other gets their ids
+    waiting: list[object] = [estimator]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, _BARE):
+            continue
+        seen[id(part)] = part
+        if isinstance(part, Mapping):
+            waiting += part.values()
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += part
+        elif isinstance(part, np.ndarray):
+            waiting += part.ravel().tolist() if part.dtype == object else []
+        elif held := _attributes(part):
+            yield part
+            waiting += held.values()
 
 
-def _answer_output(project: Project, model: onnx.ModelProto) -> str:
-    names = [output.name for output in model.graph.output]
-    if len(names) == 1:
-        return names[0]
-    wanted = "variable" if project.target.kind == "regression" else "probabilities"
-    if wanted in names:
-        return wanted
-    msg = f"project {project.name!r}: its ONNX has the outputs {', '.join(names)}; call the answer {wanted!r}"
-    raise ConversionError(msg)
+def _attributes(part: object) -> dict[str, Any]:
+    slots = {name for kind in type(part).__mro__ for name in _named(getattr(kind, "__slots__", ()))}
+    held = {name: getattr(part, name) for name in slots if hasattr(part, name)}
+    return held | getattr(part, "__dict__", {})
+
+
+def _named(slots: Any) -> tuple[str, ...]:  # noqa: ANN401 - a name or names
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _cell(value: Any) -> Value:  # noqa: ANN401 - numpy's scalars

@@ -27,7 +27,7 @@ def decide(project: Project, evaluation: Evaluation) -> Verdict:
     While there is no champion there is nothing to gain on: parity and the gates decide.
     """
     objections = [
-        *_parity_objections(evaluation.parity),
+        *_parity_objections(project, evaluation.parity),
         *([evaluation.unanswered] if evaluation.unanswered is not None else []),
         *_gate_objections(project.gates, evaluation),
         *_gain_objections(project.primary, evaluation),
@@ -56,11 +56,19 @@ def _gain_objections(primary: str, evaluation: Evaluation) -> list[str]:
     return [f"{gain.sentence}: no proof that it is better than the champion"]
 
 
-def _parity_objections(parity: Parity) -> list[str]:
+def _parity_objections(project: Project, parity: Parity) -> list[str]:
     if parity.share >= PARITY_SHARE:
         return []
     return [
         f"the ONNX model agrees with the estimator on {parity.share:.1%} of the holdout rows, and "
-        f"{PARITY_SHARE:.1%} are asked for (largest difference {parity.largest:.3g}): encode categories as "
-        "one-hot or ordinal columns, or bring export="
+        f"{PARITY_SHARE:.1%} are asked for (largest difference {parity.largest:.3g}): {parity_cure(project)}"
     ]
+
+
+def parity_cure(project: Project) -> str:
+    """Say what to do about a model that does not answer as its estimator does."""
+    if project.export is not None:
+        return "let export= compute what the estimator computes, in float32 and with the same columns"
+    return (
+        "encode categories as one-hot or ordinal columns instead of `categorical_features`, or bring export="
+    )

@@ -4,7 +4,7 @@ import pytest
 
 from data.bundles import MANIFEST, MODEL, digest_of, open_bundle, write_bundle
 from keepfit.errors import BundleDamaged
-from tests.builders import bundle, manifest, model
+from tests.builders import COLUMNS, bundle, manifest, model
 
 
 def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -13,6 +13,11 @@ def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
     digest = write_bundle(tmp_path, made, described)
     opened = open_bundle(tmp_path, digest)
     assert (opened.digest, opened.model, opened.manifest) == (digest, made, described)
+
+
+def test_a_bundle_keeps_the_order_of_the_columns(tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path)
+    assert list(open_bundle(folder, digest).manifest.columns) == list(COLUMNS)
 
 
 def test_the_same_bundle_has_the_same_digest_and_another_version_another(tmp_path: Path) -> None:

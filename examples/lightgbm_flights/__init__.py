@@ -1,0 +1,1 @@
+"""Flights by LightGBM with its own categories: a project that brings its own ONNX."""

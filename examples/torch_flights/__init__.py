@@ -1,0 +1,1 @@
+"""Flights by a PyTorch net: a project that brings its own ONNX."""
