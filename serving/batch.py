@@ -55,22 +55,20 @@ class Asked:
 
 @dataclass(slots=True)
 class Ran:
-    """What a run gave for each request, the journal lines of what is answered, and how long it took."""
+    """What a run gave for each request, and the journal lines of what is answered."""
 
     found: "list[Outputs | Refused]"
     lines: bytes
-    seconds: float
 
 
 def run(batch: list[Asked]) -> Ran:
     """Answer requests to one model; a row that it cannot answer refuses its own request only."""
-    began = time.perf_counter()
     found = _outputs(batch)
     lines: list[bytes] = []
     for asked, outputs in zip(batch, found, strict=True):
         if asked.weight and not isinstance(outputs, Refused):
             lines.append(encode_line(_captured(asked, outputs)))
-    return Ran(found, b"".join(lines), time.perf_counter() - began)
+    return Ran(found, b"".join(lines))
 
 
 def _outputs(batch: list[Asked]) -> "list[Outputs | Refused]":

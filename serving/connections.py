@@ -16,6 +16,8 @@ from keepfit.settings import Settings
 from serving.contract import ErrorAnswer, ErrorDetail
 
 _LOOK_S = 0.25
+_LINGER_S = 0.5
+"""How long an ending worker leaves idle connections open: a request may be on its way."""
 _HEAD_BYTES = 64 * 1024
 _PHRASES = {
     400: b"Bad Request",
@@ -34,6 +36,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._seen: tuple[str, object] = ("", None)
         self._since = time.monotonic()
+        self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take a connection, or refuse it at once when there are too many."""
@@ -57,6 +60,24 @@ class Connection(HttpToolsProtocol):
                 self.cut(431, f"expected at most {_HEAD_BYTES} bytes before the body", "headers too large")
         else:
             self._head_bytes = 0
+
+    def shutdown(self) -> None:
+        """Begin to end: what a caller has sent before it could know is answered, and then no more."""
+        self._ending = True
+        if (cycle := self._cycle) is None or cycle.response_complete:
+            self.loop.call_later(_LINGER_S, self._close_idle)
+        else:
+            super().shutdown()
+
+    def on_headers_complete(self) -> None:
+        """Take a request; the last one, where the worker ends."""
+        super().on_headers_complete()
+        if self._ending:
+            self.cycle.keep_alive = False
+
+    def _close_idle(self) -> None:
+        if (cycle := self._cycle) is None or cycle.response_complete:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the shape that every refusal has."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.releases import POINTER, last_served, read_pointer, released, remember_served
 from keepfit.errors import BundleError, BundleUnusable, StateError
+from keepfit.spec import Value
 from serving.pace import Pace
 from serving.predictor import Predictor, check_golden
 from serving.slot import ModelSlot
@@ -133,7 +134,12 @@ def _pace(predictor: Predictor) -> Pace:
     pace = Pace()
     rows = predictor.manifest.golden_rows
     for some in (rows[:1], rows):
-        began = time.perf_counter()
-        predictor.predict(some)
-        pace.learn(len(some), time.perf_counter() - began)
+        # The shorter of two: others use this core too.
+        pace.learn(len(some), min(_timed(predictor, some), _timed(predictor, some)))
     return pace
+
+
+def _timed(predictor: Predictor, rows: list[dict[str, Value]]) -> float:
+    began = time.perf_counter()
+    predictor.predict(rows)
+    return time.perf_counter() - began

@@ -15,9 +15,12 @@ from keepfit.settings import Settings
 from serving.batch import Asked, Outputs, Ran, run
 from serving.capture import Capture
 from serving.refusal import Refused
+from serving.slot import LiveModel
 
 _INLINE_S = 0.002
 """A run that takes longer has a thread of its own: other requests and health checks must not wait for it."""
+_HELD_BACK = 0.5
+"""The part of the deadline that a request may have to wait, by an estimate that may be wrong by as much."""
 _LONGEST_BATCH = 8192
 """Rows for one run, unless one request has more: what a model needs in between stays small."""
 
@@ -52,6 +55,13 @@ class Line:
         """End the thread; nothing waits any more."""
         self._thread.shutdown()
 
+    def check_room(self, live: LiveModel) -> None:
+        """Refuse when not even one more row could be answered in time: before its body is read."""
+        if self.rows > live.pace.limit:
+            late_s = live.pace.wait(self.rows + 1) - self._deadline_s * _HELD_BACK
+            if late_s > 0:
+                raise _busy(late_s)
+
     def _admit(self, asked: Asked) -> None:
         count, pace = len(asked.rows), asked.live.pace
         if self.rows + count <= pace.limit:
@@ -66,9 +76,10 @@ class Line:
                 f"send at most {most} in one request"
             )
             raise Refused(413, reason, "$.rows")
-        late_s = pace.wait(self.rows) + own_s - self._deadline_s
-        if late_s > 0:
-            raise _busy(late_s)
+        if self.rows:
+            late_s = pace.wait(self.rows) + own_s - self._deadline_s * _HELD_BACK
+            if late_s > 0:
+                raise _busy(late_s)
 
     def _turn(self) -> None:
         batch = self._next_batch()
@@ -76,19 +87,22 @@ class Line:
             self._turning = False
             return
         rows = sum(len(asked.rows) for asked in batch)
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), time.perf_counter()
         if batch[0].live.pace.seconds(rows) <= _INLINE_S:
             loop.call_soon(self._turn)  # said first: whatever this run does, the line goes on
             with self._failing_all(batch, rows):
                 self._finish(batch, run(batch))
+                batch[0].live.pace.learn(rows, time.perf_counter() - began)
         else:
             running = loop.run_in_executor(self._thread, run, batch)
-            running.add_done_callback(lambda done: self._ran(batch, rows, done))
+            running.add_done_callback(lambda done: self._ran(batch, rows, began, done))
 
-    def _ran(self, batch: list[Asked], rows: int, done: "asyncio.Future[Ran]") -> None:
+    def _ran(self, batch: list[Asked], rows: int, began: float, done: "asyncio.Future[Ran]") -> None:
         asyncio.get_running_loop().call_soon(self._turn)
         with self._failing_all(batch, rows):
             self._finish(batch, done.result())
+            # What a run waits for its thread and for this loop, the next one waits for too.
+            batch[0].live.pace.learn(rows, time.perf_counter() - began)
 
     @contextmanager
     def _failing_all(self, batch: list[Asked], rows: int) -> Generator[None]:
@@ -126,7 +140,6 @@ class Line:
         return batch
 
     def _finish(self, batch: list[Asked], ran: "Ran") -> None:
-        batch[0].live.pace.learn(sum(len(asked.rows) for asked in batch), ran.seconds)
         captured = self._capture.lines(ran.lines) if ran.lines else True
         for asked, found in zip(batch, ran.found, strict=True):
             if isinstance(found, Refused):

@@ -2,7 +2,10 @@
 
 _LEARNING = 0.2
 """The weight of the newest run."""
+_MOST = 6.0
+"""The most that one run counts, in what runs of its size took so far: it may have been held up."""
 _SIZES = 24
+_LARGEST = 1 << (_SIZES - 3)
 _TARGET_S = 0.025
 """What one batch may take: no request waits longer than this for a row that came before it."""
 
@@ -14,40 +17,53 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._seconds: list[float | None] = [None] * _SIZES
+        self._measured: list[float | None] = [None] * _SIZES
+        self._estimates = [0.0] * _SIZES
         self.limit = 1
-        """How many rows one batch may have: doubled while batches keep to their time, halved when not."""
+        """How many rows one batch may have, so that it keeps to its time."""
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take a run into account."""
         size = rows.bit_length()
-        before = self._seconds[size]
+        before = self._measured[size]
         if before is None:
-            self._seconds[size] = seconds
-        else:  # at most doubled: one run that was held up says nothing of the model
-            self._seconds[size] = before + _LEARNING * (min(seconds, 6 * before) - before)
-        if seconds > _TARGET_S:
-            self.limit = max(1, min(self.limit, rows) // 2)
-        elif rows * 2 > self.limit:
-            self.limit = min(self.limit * 2, 1 << (_SIZES - 1))
+            self._measured[size] = seconds
+            self._estimate()
+        else:
+            now = before + _LEARNING * (min(seconds, _MOST * before) - before)
+            self._measured[size] = now
+            if abs(now - self._estimates[size]) > 0.1 * self._estimates[size]:
+                self._estimate()
+        if self.limit > 1 and self.seconds(self.limit) > _TARGET_S:
+            self.limit //= 2
+        while self.limit <= min(rows, _LARGEST) and self.seconds(self.limit * 2) <= _TARGET_S:
+            self.limit *= 2
 
     def seconds(self, rows: int) -> float:
-        """Estimate a run: as one of its size took, or in proportion to the nearest size that is known."""
-        size = rows.bit_length()
-        took = self._seconds[size]
-        if took is not None:
-            return took
-        for near in sorted(range(_SIZES), key=lambda other: abs(other - size)):
-            took = self._seconds[near]
-            if took is not None:
-                return took * rows / (1 << max(0, near - 1))
-        return 0.0
+        """Estimate a run; 0 where nothing is known."""
+        return self._estimates[rows.bit_length()]
 
     def knows(self, rows: int) -> bool:
-        """Whether runs of about so many rows, or of more, were measured: of others an estimate says little."""
-        return any(self._seconds[max(0, rows.bit_length() - 2) :])
+        """Whether runs of about so many rows, or of more, were measured: of others nobody knows."""
+        return any(self._measured[max(0, rows.bit_length() - 2) :])
 
     def wait(self, rows: int) -> float:
         """Estimate how long rows take that are answered in batches as large as they may be."""
         batches, rest = divmod(rows, self.limit)
         return batches * self.seconds(self.limit) + (self.seconds(rest) if rest else 0.0)
+
+    def _estimate(self) -> None:
+        """Fill the sizes between: in proportion to the next smaller, but no more than a larger one took."""
+        estimate: float | None = None
+        found: list[float | None] = []
+        for measured in self._measured:
+            estimate = measured if measured is not None else estimate and estimate * 2
+            found.append(estimate)
+        least: float | None = None
+        for size in reversed(range(_SIZES)):
+            measured = self._measured[size]
+            if measured is not None:
+                least = measured if least is None else min(least, measured)
+            elif least is not None:
+                found[size] = min(found[size] or least, least)
+        self._estimates = [seconds or 0.0 for seconds in found]

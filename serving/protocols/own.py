@@ -12,8 +12,9 @@ from serving.routes import Route
 async def predict(desk: Desk, request: Request) -> Response:
     """POST /v1/predict, with `?explain=true` if the answers are to be explained."""
     explain = wants_explanation(request)
-    body = await request.body(desk.settings.body_bytes)
     live = desk.model()
+    desk.worker.line.check_room(live)
+    body = await request.body(desk.settings.body_bytes)
     if explain:
         rows = read_predict_request(body, desk.settings.rows).rows
         with desk.explainer.place(len(rows)):

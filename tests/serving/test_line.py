@@ -136,14 +136,24 @@ async def test_a_request_that_would_wait_too_long_is_refused_at_once_and_told_wh
     tmp_path: Path,
 ) -> None:
     place = Place(tmp_path, deadline_s=3.0)
-    place.live = replace(place.live, pace=slow(1.0))
+    place.live = replace(place.live, pace=slow(0.2))
     answers = await asyncio.gather(*(place.ask(1.0) for _ in range(10)))
     refused = [answer for answer in answers if isinstance(answer, Refused)]
-    assert [r.status for r in refused] == [429] * 7
-    assert dict(refused[0].headers) == {b"retry-after": b"1"}
-    assert dict(refused[-1].headers) == {b"retry-after": b"1"}
-    assert len(place.rows()) == 3
+    assert [(r.status, dict(r.headers)) for r in refused] == [(429, {b"retry-after": b"1"})] * 3
+    assert len(place.rows()) == 7  # what is answered within half of the deadline
     assert place.line.rows == 0
+
+
+async def test_a_body_is_not_read_when_there_is_room_for_no_row(tmp_path: Path) -> None:
+    place = Place(tmp_path, deadline_s=3.0)
+    place.live = replace(place.live, pace=slow(0.2))
+    waiting = [asyncio.ensure_future(place.ask(1.0)) for _ in range(9)]
+    place.line.check_room(place.live)
+    await asyncio.sleep(0)
+    with pytest.raises(Refused, match="more is asked"):
+        place.line.check_room(place.live)
+    await asyncio.gather(*waiting)
+    place.line.check_room(place.live)
 
 
 async def test_more_rows_than_can_be_answered_in_time_are_refused_with_how_many_can(tmp_path: Path) -> None:

@@ -23,7 +23,12 @@ def test_a_run_of_a_size_that_was_measured_takes_what_it_took() -> None:
 
 
 def test_a_run_of_another_size_is_estimated_in_proportion() -> None:
-    assert learned((1, 0.02)).seconds(50) == pytest.approx(1.0)
+    assert learned((1, 0.02)).seconds(64) == pytest.approx(64 * 0.02)
+
+
+def test_fewer_rows_take_no_longer_than_more_did() -> None:
+    assert learned((1, 0.02), (100, 0.021)).seconds(50) == 0.021
+    assert learned((1, 0.02), (100, 0.021)).wait(128) == 2 * 0.021
 
 
 def test_a_slow_model_is_given_one_row_at_a_time() -> None:
