@@ -17,7 +17,7 @@ from keepfit.spec import Project, Value
 from serving.predictor import Predictor
 from tasks.export import Converted, bring
 
-_GOLDEN_ROWS = 128
+_GOLDEN_ROWS = 100
 _FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError)
 """What skl2onnx's converters raise when they meet what they do not know."""
 _BARE = (type, ModuleType, FunctionType, NoneType, str, bytes, int, float)
