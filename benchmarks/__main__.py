@@ -9,7 +9,10 @@ from types import FrameType
 
 from benchmarks.figures import Options, machine
 
-NAMES = ("serving", "collect", "drift", "retrain")
+NAMES = (
+    *("serving", "collect", "drift", "retrain", "fuzz"),
+    *("swapping", "overload", "slow_clients"),
+)
 
 
 def main() -> None:

@@ -1,19 +1,21 @@
 """A load generator: keep-alive connections that each send the next request when the last is answered.
 
-`python -m benchmarks.load` reads a Job from its input and writes a Result to its output, as JSON.
+`python -m benchmarks.load` reads a Job from its input and writes a Result to its output, as JSON. It is one
+thread on `epoll` and nothing else: a generator that costs more than the server would measure itself.
 """
 
-import asyncio
+import select
+import socket
 import sys
 import time
+from contextlib import ExitStack
 from itertools import cycle
-from typing import cast
 
 import msgspec
 import numpy as np
-import uvloop
 
 _LENGTH = b"content-length: "
+_AT_ONCE = 1 << 18
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ class Result(msgspec.Struct, frozen=True):
     """What came back in `seconds`; latencies in milliseconds, from the send to the answer's last byte.
 
     `all_answers` are those of the warm-up too, and `cpu_us` the server's processor time for one of them.
+    `busy` is the generator's own processor time as a share of the seconds: near 1 it is what was measured.
     """
 
     answers: int
@@ -37,6 +40,7 @@ class Result(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     all_answers: int
+    busy: float
     cpu_us: float = 0.0
 
     @property
@@ -45,84 +49,87 @@ class Result(msgspec.Struct, frozen=True):
         return self.answers / self.seconds
 
 
-class Connection(asyncio.Protocol):
-    """One caller: at most one request is under way."""
+class Caller:
+    """One connection: at most one request is under way."""
 
-    def __init__(self, requests: list[bytes], first: int) -> None:
+    def __init__(self, port: int, requests: list[bytes], first: int) -> None:
         self._requests = cycle(requests[first:] + requests[:first])
-        self._transport: asyncio.Transport | None = None
         self._pending = b""
         self._sent_at = 0.0
-        self.ended = asyncio.get_running_loop().create_future()
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.settimeout(None)  # a time-out costs a system call more before each of ours
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.latencies: list[tuple[float, float]] = []
         """When each answer came, and after how long."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first request."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came; when an answer is whole, send the next request."""
-        self._pending = self._pending + data if self._pending else data
-        head = self._pending.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        if not self._pending.startswith(b"HTTP/1.1 200"):
-            self._end(RuntimeError(f"answered {self._pending[:500]!r}"))
-            return
-        start = self._pending.index(_LENGTH) + len(_LENGTH)
-        length = int(self._pending[start : self._pending.index(b"\r", start)])
-        if len(self._pending) < head + 4 + length:
-            return
-        at = time.perf_counter()
-        self.latencies.append((at, at - self._sent_at))
-        self._pending = b""
-        self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Say so: no server closes a connection that is in use."""
-        self._end(exc or ConnectionError("the server closed the connection"))
-
-    def _send(self) -> None:
-        assert self._transport is not None
+    def send(self) -> None:
+        """Send the next request."""
         self._sent_at = time.perf_counter()
-        self._transport.write(next(self._requests))
+        self.socket.sendall(next(self._requests))
 
-    def _end(self, fault: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(fault)
+    def take(self) -> None:
+        """Take what came; when an answer is whole, send the next request."""
+        came = self.socket.recv(_AT_ONCE)
+        if not came:
+            raise ConnectionError("the server closed a connection in use")
+        self._pending = self._pending + came if self._pending else came
+        if _whole(self._pending):
+            at = time.perf_counter()
+            self.latencies.append((at, at - self._sent_at))
+            self._pending = b""
+            self.send()
 
 
-async def run(job: Job) -> Result:
+def _whole(answer: bytes) -> bool:
+    """Say whether an answer is there to its last byte; refuse one that is not 200."""
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"answered {answer[:500]!r}")
+    head = answer[: end + 2].lower()
+    start = head.index(_LENGTH) + len(_LENGTH)
+    return len(answer) >= end + 4 + int(head[start : head.index(b"\r", start)])
+
+
+def run(job: Job) -> Result:
     """Run a job; what is answered while it warms up is not counted."""
-    loop = asyncio.get_running_loop()
-    opened: list[Connection] = []
-    for number in range(job.connections):
-        first = number * len(job.requests) // job.connections
-        _, made = await loop.create_connection(
-            lambda f=first: Connection(job.requests, f), "127.0.0.1", job.port
-        )
-        opened.append(made)
-    began = time.perf_counter() + job.warm_up_s
-    ended, _ = await asyncio.wait(
-        [c.ended for c in opened],
-        timeout=job.warm_up_s + job.seconds,
-        return_when=asyncio.FIRST_COMPLETED,  # one only ends when it breaks
-    )
-    for broken in ended:
-        broken.result()
-    until = began + job.seconds
-    taken = np.array([took for c in opened for at, took in c.latencies if began <= at < until]) * 1000
+    places = [number * len(job.requests) // job.connections for number in range(job.connections)]
+    with ExitStack() as opened:
+        callers = [Caller(job.port, job.requests, first) for first in places]
+        for caller in callers:
+            opened.enter_context(caller.socket)
+        poll = opened.enter_context(select.epoll())
+        for caller in callers:
+            poll.register(caller.socket.fileno(), select.EPOLLIN)
+            caller.send()
+        by_number = {caller.socket.fileno(): caller for caller in callers}
+        _drive(poll, by_number, time.perf_counter() + job.warm_up_s)
+        began, worked = time.perf_counter(), time.process_time()
+        until = began + job.seconds
+        _drive(poll, by_number, until)
+        busy = (time.process_time() - worked) / (time.perf_counter() - began)
+    every = [one for caller in callers for one in caller.latencies]
+    taken = np.array([took for at, took in every if began <= at < until]) * 1000
+    if not len(taken):
+        raise RuntimeError(f"no answer within {job.seconds:g} s")
     p50, p99 = np.quantile(taken, [0.5, 0.99]).tolist()
-    return Result(len(taken), job.seconds, p50, p99, sum(len(c.latencies) for c in opened))
+    return Result(len(taken), job.seconds, p50, p99, len(every), busy)
+
+
+def _drive(poll: select.epoll, callers: dict[int, Caller], until: float) -> None:
+    while (left := until - time.perf_counter()) > 0:
+        for number, _ in poll.poll(left):
+            callers[number].take()
 
 
 def main() -> None:
-    """Read a job, run it, write what came back."""
+    """Read a job, run it, write what came back; exit with a sentence where a server did not answer."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(run(job))
+    try:
+        result = run(job)
+    except (OSError, RuntimeError) as fault:
+        sys.exit(f"the load generator: {fault}")
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 
