@@ -18,7 +18,7 @@ _pool = bytearray()
 os.register_at_fork(after_in_child=_pool.clear)
 
 
-class Prediction(Struct, frozen=True, omit_defaults=True):
+class Prediction(Struct, frozen=True, omit_defaults=True, gc=False):
     """One row that was answered, or imported (then it has no version and no output).
 
     `output` is P(positive) [1], the probabilities in the order of the target's classes [k], or the
@@ -45,7 +45,7 @@ class Prediction(Struct, frozen=True, omit_defaults=True):
     trace_id: str | None = None
 
 
-class Label(Struct, frozen=True, omit_defaults=True):
+class Label(Struct, frozen=True, omit_defaults=True, gc=False):
     """A true outcome, of the prediction with an id or of all that share a reference id."""
 
     label_id: str
@@ -93,11 +93,17 @@ def now() -> datetime:
 
 def new_id() -> str:
     """Make a UUIDv7 (RFC 9562): ids sort by the millisecond in which they were made."""
-    if len(_pool) < 10:
-        _pool.extend(os.urandom(4096))  # one call of the kernel for hundreds of ids
-    rest = bytes(_pool[-10:])
-    del _pool[-10:]
-    return uuid7(time.time_ns() // 1_000_000, rest)
+    return new_ids(1)[0]
+
+
+def new_ids(count: int) -> list[str]:
+    """Make ids of one millisecond, in no order."""
+    if len(_pool) < 10 * count:
+        _pool.extend(os.urandom(4096 + 10 * count))  # one call of the kernel for hundreds of ids
+    drawn = bytes(_pool[-10 * count :])
+    del _pool[-10 * count :]
+    unix_ms = time.time_ns() // 1_000_000
+    return [uuid7(unix_ms, drawn[start : start + 10]) for start in range(0, 10 * count, 10)]
 
 
 def ids_of(key: str, count: int) -> list[str]:

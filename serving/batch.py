@@ -12,6 +12,7 @@ import numpy as np
 from data.journal import encode_line
 from data.records import CapturedPredictions, Prediction
 from keepfit.errors import BundleUnusable
+from keepfit.spec import Value
 from serving.refusal import Refused, invalid
 from serving.slot import LiveModel
 from serving.typed import TypedRow, cells_of
@@ -100,21 +101,16 @@ def _captured(asked: Asked, outputs: Outputs) -> CapturedPredictions:
     version = asked.live.version
     latency_s = round(time.perf_counter() - asked.began, 6)
     status = _GONE if asked.caller.gone else 200
-    return CapturedPredictions(
-        tuple(
+    clock, weight, trace_id = asked.clock, asked.weight, asked.trace_id
+    rows: list[Prediction] = []
+    for made, row, at, output in zip(asked.ids, asked.rows, asked.times, outputs, strict=True):
+        # By place, in the order of the record: this is done for every row.
+        features = cast("dict[str, Value]", row.features)  # written as the mapping that is read back
+        reference = row.reference_id
+        rows.append(
             Prediction(
-                prediction_id=made,
-                features=row.features,  # pyright: ignore[reportArgumentType] - written as the mapping that is read back
-                predicted_at=at,
-                known_at=asked.clock,
-                output=tuple(output),
-                version=version,
-                reference_id=row.reference_id,
-                latency_s=latency_s,
-                status=status,
-                weight=asked.weight,
-                trace_id=asked.trace_id,
+                *(made, features, at, clock, tuple(output), version, reference),
+                *(None, latency_s, status, weight, trace_id),
             )
-            for made, row, at, output in zip(asked.ids, asked.rows, asked.times, outputs, strict=True)
         )
-    )
+    return CapturedPredictions(tuple(rows))

@@ -52,7 +52,7 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
     standard_errors: dict[str, float] | None = None
 
 
-class PredictedRow(Struct, frozen=True, omit_defaults=True):
+class PredictedRow(Struct, frozen=True, omit_defaults=True, gc=False):
     """One answer: the most probable class, or the value; the probabilities as in `classes`.
 
     Where `explain=true` was asked for it has `explanation`, or the reason why not as `unexplained`.

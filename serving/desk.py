@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from data.records import ids_of, new_id, now
+from data.records import ids_of, new_ids, now
 from keepfit.errors import CaptureFailed
 from keepfit.settings import Settings
 from serving.answer import acknowledged, told
@@ -132,7 +132,7 @@ class Desk:
         """Name a request's records: by its idempotency key, so that the store keeps a repetition once."""
         key = request.key
         if key is None:
-            return [new_id() for _ in range(count)]
+            return new_ids(count)
         keys.check(key, request.content)
         return ids_of(key, count)
 

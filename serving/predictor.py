@@ -60,18 +60,26 @@ class Predictor:
         self._check_names()
         self._columns = tuple(self.manifest.columns.items())
         self._order = cell_order(self.manifest.columns)
+        self._may_lack_text = any(
+            column.kind == "category" and column.optional for column in self.manifest.columns.values()
+        )
         self._numbers = sum(column.kind != "category" for column in self.manifest.columns.values())
 
     def predict(self, rows: Sequence[Mapping[str, Value]]) -> Numbers:
         """Answer rows that the columns took (`Column.objection` is None); an absent value is missing."""
-        return self.predict_cells([tuple(row.get(name) for name in self._order) for row in rows])
+        numbers, texts = self._order[: self._numbers], self._order[self._numbers :]
+        return self.predict_cells(
+            [(*(row.get(name) for name in numbers), *(row.get(name) or "" for name in texts)) for row in rows]
+        )
 
     def predict_cells(self, rows: Sequence[tuple[Value, ...]]) -> Numbers:
         """Answer rows whose cells are in `cell_order`."""
         # One array per kind, cut into columns: making an array costs more than filling it.
         cut, order = self._numbers, self._order
         numbers = np.array([row[:cut] for row in rows], dtype=np.float32)
-        texts = np.array([[cell or "" for cell in row[cut:]] for row in rows], dtype=object)
+        texts = np.array([row[cut:] for row in rows], dtype=object)
+        if self._may_lack_text:
+            texts[texts == None] = ""  # noqa: E711 - cell by cell
         tensors: dict[str, Tensor] = {name: numbers[:, i : i + 1] for i, name in enumerate(order[:cut])}
         tensors |= {name: texts[:, i : i + 1] for i, name in enumerate(order[cut:])}
         return self._run(tensors)

@@ -56,6 +56,7 @@ class TypedRows:
             ],
             frozen=True,
             forbid_unknown_fields=True,
+            gc=False,
         )
         rows: Any = Annotated[list[self._row], Meta(min_length=1)]
         request = msgspec.defstruct("Request", [("rows", rows)], forbid_unknown_fields=True)

@@ -42,7 +42,7 @@ _INFERENCE_ID = Parameter(
     "X-Amzn-SageMaker-Inference-Id",
     _HEADER,
     "The caller's own name for the rows, as SageMaker hands it on.",
-    {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+    {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "order-9",
 )
 

@@ -9,6 +9,7 @@ from serving.contract import PredictAnswer
 from serving.exchange import JSON, Request, encode
 from serving.protocols.given import checked_id
 from serving.protocols.instances import headers
+from serving.refusal import invalid
 
 CSV = "text/csv"
 LINES = "application/jsonlines"
@@ -18,8 +19,11 @@ _MOST_ATTRIBUTES = 1024
 
 
 def inference_id(request: Request) -> str | None:
-    """Give the caller's own id for a request."""
-    return checked_id(request.header(_ID), "header X-Amzn-SageMaker-Inference-Id")
+    """Give the caller's own id for a request; SageMaker takes ASCII only, and HTTP has no other text."""
+    given, path = request.header(_ID), "header X-Amzn-SageMaker-Inference-Id"
+    if given and not (given.isascii() and given.isprintable()):
+        raise invalid(path, f"expected ASCII that can be printed, got {given[:60]!r}")
+    return checked_id(given, path)
 
 
 def wanted(request: Request) -> str:
