@@ -300,6 +300,12 @@ def test_sagemakers_id_names_the_row_and_its_attributes_tell_version_and_id(clas
     assert many.headers["x-amzn-sagemaker-custom-attributes"] == "keepfit-version=700"
 
 
+def test_sagemakers_id_is_ascii_or_refused(classifier: Server) -> None:
+    told = invoked(classifier, {"instances": [ROW]}, X_Amzn_SageMaker_Inference_Id="n\xb0 7")
+    assert (told.status, told.json["error_code"]) == (422, "INVALID_PARAMETER_VALUE")
+    assert told.json["message"].startswith("header X-Amzn-SageMaker-Inference-Id: expected ASCII")
+
+
 def test_lines_of_json_are_answered_line_by_line(classifier: Server) -> None:
     lines = f"{json.dumps(ROW)}\n\n{json.dumps({**ROW, 'wind': float('nan')})}\n"
     media = {"Content_Type": "application/jsonlines", "Accept": "application/jsonlines"}
