@@ -53,8 +53,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head that does not end is refused."""
-        super().data_received(data)
-        if self._in_head():
+        HttpToolsProtocol.data_received(self, data)  # by name: this is done for every packet
+        cycle = self._cycle
+        if cycle is None or cycle.scope is not self.scope:
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES:
                 self.cut(431, f"expected at most {_HEAD_BYTES} bytes before the body", "headers too large")
@@ -71,7 +72,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Take a request; the last one, where the worker ends."""
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         if self._ending:
             self.cycle.keep_alive = False
 

@@ -33,6 +33,7 @@ class Desk:
     def __init__(self, settings: Settings, worker: Worker) -> None:
         self.settings = settings
         self.worker = worker
+        self._share = settings.capture_share
         self.explainer = Explainer(settings)
         self._predicted, self._labelled = Keys(), Keys()
 
@@ -71,17 +72,7 @@ class Desk:
         clock = self.clock(request)
         times = times_of(rows, clock)
         ids = self._ids(request, len(rows), self._predicted)
-        asked = Asked(
-            live=live,
-            rows=rows,
-            ids=ids,
-            times=times,
-            clock=clock,
-            began=request.began,
-            caller=request,
-            weight=self._weight(ids[0]),
-            trace_id=request.trace_id,
-        )
+        asked = Asked(live, rows, ids, times, clock, request, self._weight(ids[0]))
         try:
             outputs, captured = await self.worker.line.answer(asked)
         except Refused:
@@ -141,5 +132,5 @@ class Desk:
 
         It is drawn from the id: a request that is sent again is captured again, or left out again.
         """
-        share = self.settings.capture_share
+        share = self._share
         return 1.0 if share >= 1 else 1 / share if int(first_id[-8:], 16) < share * 2**32 else 0.0

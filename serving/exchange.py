@@ -95,7 +95,7 @@ class Request:
             raise _too_large(most_bytes)
         message = await self.receive()
         body: bytes = message.get("body", b"")
-        if message.get("more_body") or message["type"] != "http.request" or len(body) > most_bytes:
+        if message.get("more_body") or len(body) > most_bytes or message["type"] != "http.request":
             body = await self._rest(message, most_bytes)
         self.content = body
         return body
@@ -132,7 +132,7 @@ class Request:
             raise Refused(415, f"expected a body without Content-Encoding, got {coding[:100]}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost more than all of its fields
 class Response:
     """What is answered."""
 

@@ -37,6 +37,8 @@ class Line:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self.rows = 0
         """How many rows wait or are being answered."""
+        self.runs = 0
+        """How often the model was run."""
         self.abandoned = 0
         """How many requests were never run, because their callers had left."""
 
@@ -86,6 +88,7 @@ class Line:
         if not batch:
             self._turning = False
             return
+        self.runs += 1
         rows = sum(len(asked.rows) for asked in batch)
         loop, began = asyncio.get_running_loop(), time.perf_counter()
         if batch[0].live.pace.seconds(rows) <= _INLINE_S:
@@ -131,7 +134,7 @@ class Line:
                 self.abandoned += 1
                 self.rows -= count
                 asked.answered.cancel()
-            elif now - asked.began > self._deadline_s:
+            elif now - asked.caller.began > self._deadline_s:
                 self.rows -= count
                 _fail(asked, _busy(1.0))
             else:

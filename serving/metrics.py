@@ -26,6 +26,7 @@ _FAMILIES = {
         "Releases that the pointer named, by whether this worker serves them.",
     ),
     "keepfit_line_rows": ("gauge", "Rows that wait for the model or are being answered."),
+    "keepfit_runs_total": ("counter", "Runs of the model; rows that came at once share one."),
     "keepfit_abandoned_total": ("counter", "Predict requests not run, because their callers had left."),
     "keepfit_connections": ("gauge", "Open connections."),
     "keepfit_capture_backlog_bytes": ("gauge", "Bytes of all workers' journals that no drain has taken in."),

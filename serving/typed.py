@@ -89,6 +89,8 @@ class TypedRows:
 
 def times_of(rows: Sequence[TypedRow], clock: datetime) -> list[datetime]:
     """Say for when each row asks; raise Refused when a time cannot be kept."""
+    if len(rows) == 1 and rows[0].predicted_at is None:
+        return [clock]  # as most requests are
     return [
         clock if (at := row.predicted_at) is None else instant(at, clock, f"$.rows[{place}].predicted_at")
         for place, row in enumerate(rows)

@@ -81,6 +81,7 @@ class Worker:
         counters['keepfit_swaps_total{result="served"}'] = self._follower.swaps
         counters['keepfit_swaps_total{result="refused"}'] = self._follower.failures
         counters["keepfit_line_rows"] = self.line.rows
+        counters["keepfit_runs_total"] = self.line.runs
         counters["keepfit_abandoned_total"] = self.line.abandoned
         counters["keepfit_connections"] = len(OPEN)
         for reason, count in REFUSED.items():

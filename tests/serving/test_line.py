@@ -1,7 +1,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Waiting:
     """A caller that leaves after it was looked at `looks` times."""
 
     looks: int = 1_000_000
+    began: float = field(default_factory=time.perf_counter)
+    trace_id: str | None = None
 
     @property
     def gone(self) -> bool:
@@ -55,7 +57,7 @@ class Place:
             return refused
 
     def asked(self, cells: Sequence[float], **changed: object) -> Asked:
-        fields: dict[str, object] = {"live": self.live, "caller": Waiting(), "began": time.perf_counter()}
+        fields: dict[str, object] = {"live": self.live, "caller": Waiting()}
         live = changed.get("live", self.live)
         assert isinstance(live, LiveModel)
         rows = live.rows.take([Row({"x": cell}) for cell in cells])
@@ -175,7 +177,7 @@ async def test_no_more_rows_wait_than_may(tmp_path: Path) -> None:
 
 
 async def test_a_request_that_waited_past_its_deadline_is_refused(place: Place) -> None:
-    refused = await place.ask(1.0, began=time.perf_counter() - 60)
+    refused = await place.ask(1.0, caller=Waiting(began=time.perf_counter() - 60))
     assert isinstance(refused, Refused)
     assert (refused.status, place.rows()) == (429, [])
 
