@@ -60,7 +60,7 @@ class Settings:
     explain_rows: int = 20
     """The most rows that one request with `explain=true` may have."""
     explain_s: float = 5.0
-    """How long explaining a request may take, waiting included; rows not reached by then are not explained."""
+    """How long explaining a request may take, waiting included; rows not reached by then are not."""
     explain_waiting: int = 4
     """How many requests may wait for one worker's explanations; the next one is refused."""
     log: str = "text"

@@ -14,7 +14,7 @@ from serving.answer import acknowledged, told
 from serving.batch import Asked
 from serving.contract import FeedbackAnswer, FeedbackRequest, PredictAnswer, Row, check_count, instant
 from serving.exchange import Request
-from serving.explanation import Explainer
+from serving.explaining.explanation import Explainer
 from serving.keys import Keys
 from serving.refusal import Refused, invalid
 from serving.slot import LiveModel

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from keepfit.settings import Settings
 from serving.batch import Asked, Outputs, Ran, run
 from serving.capture import Capture
+from serving.pace import Pace
 from serving.refusal import Refused
 from serving.slot import LiveModel
 
-_INLINE_S = 0.002
+_INLINE_S = 0.005
 """A run that takes longer has a thread of its own: other requests and health checks must not wait for it."""
 _HELD_BACK = 0.5
 """The part of the deadline that a request may have to wait, by an estimate that may be wrong by as much."""
@@ -121,13 +122,11 @@ class Line:
     def _next_batch(self) -> list[Asked]:
         """Take what is answered by one run: requests to one model, as many as keep to the time of a batch."""
         batch: list[Asked] = []
-        rows, now = 0, time.perf_counter()
+        rows, most, now = 0, 0, time.perf_counter()
         while self._waiting:
             asked = self._waiting[0]
             count = len(asked.rows)
-            if batch and (
-                asked.live is not batch[0].live or rows + count > min(asked.live.pace.limit, _LONGEST_BATCH)
-            ):
+            if batch and (asked.live is not batch[0].live or rows + count > most):
                 break
             self._waiting.popleft()
             if asked.caller.gone or asked.answered.done():
@@ -140,6 +139,8 @@ class Line:
             else:
                 batch.append(asked)
                 rows += count
+                if len(batch) == 1:
+                    most = _most(asked.live.pace, count)
         return batch
 
     def _finish(self, batch: list[Asked], ran: "Ran") -> None:
@@ -149,6 +150,17 @@ class Line:
                 _fail(asked, found)
             elif not asked.answered.done():
                 asked.answered.set_result((found, captured and asked.weight > 0))
+
+
+def _most(pace: Pace, rows: int) -> int:
+    """Say how many rows a batch may have that begins with so many.
+
+    What can be answered at once is not made to wait for a thread by what came with it.
+    """
+    most = min(pace.limit, _LONGEST_BATCH)
+    while most > rows and pace.seconds(most) > _INLINE_S >= pace.seconds(rows):
+        most //= 2
+    return most
 
 
 def _busy(late_s: float) -> Refused:

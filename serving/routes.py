@@ -4,9 +4,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from serving.describing.operations import Operation
 from serving.desk import Desk
 from serving.exchange import Request, Response, refused
-from serving.operations import Operation
 from serving.refusal import Refused
 
 Handler = Callable[[Desk, Request], Awaitable[Response]]

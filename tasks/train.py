@@ -10,7 +10,10 @@ from keepfit.errors import ProjectError, ProjectRefused, SnapshotTooSmall
 from keepfit.spec import Project
 
 # What a user's estimator raises is theirs to read; these are what estimators raise in practice.
-FAULTS = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError)
+FAULTS = (
+    *(ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(ImportError, OSError),  # a library that `build` asks for only now
+)
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from serving.contract import (
     PredictRequest,
     Row,
 )
-from serving.operations import (
+from serving.describing.operations import (
     IDEMPOTENCY_KEY,
     KEEPFIT_CLOCK,
     PREDICTING,
@@ -22,7 +22,7 @@ from serving.operations import (
     Operation,
     Parameter,
 )
-from serving.schemas import EXAMPLE_IDS, ID, TIME, Json, Schemas, optional
+from serving.describing.schemas import EXAMPLE_IDS, ID, TIME, Json, Schemas, optional
 
 OWN = "Keepfit"
 OBSERVED = "Health and metrics"

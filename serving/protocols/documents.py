@@ -8,13 +8,13 @@ from msgspec.json import encode, format
 
 from data.bundles import Manifest
 from keepfit.settings import Settings
+from serving.describing.handbook import page, policy
+from serving.describing.openapi import document
+from serving.describing.operations import Body, Operation
+from serving.describing.schemas import Json, Schemas
 from serving.desk import Desk
 from serving.exchange import Request, Response
-from serving.handbook import page, policy
-from serving.openapi import document
-from serving.operations import Body, Operation
 from serving.routes import Route
-from serving.schemas import Json, Schemas
 
 HTML = b"text/html; charset=utf-8"
 _CONTRACT = "What stands here"

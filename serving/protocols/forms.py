@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from keepfit.spec import Column, Value
-from serving.operations import Body
+from serving.describing.operations import Body
+from serving.describing.schemas import (
+    EXAMPLE_IDS,
+    ID,
+    Json,
+    Schemas,
+    column_schema,
+    features_schema,
+    optional,
+)
 from serving.protocols.messages import (
     InferAnswer,
     InferRequest,
@@ -19,7 +28,6 @@ from serving.protocols.messages import (
     Predictions,
 )
 from serving.protocols.tensors import DATATYPES
-from serving.schemas import EXAMPLE_IDS, ID, Json, Schemas, column_schema, features_schema, optional
 
 Parts = Mapping[type[Struct], Mapping[str, Json]]
 

@@ -4,7 +4,7 @@ from data.releases import WorkerStatus
 from serving.contract import ModelAnswer, WorkerAnswer, read_feedback_request, read_predict_request
 from serving.desk import Desk
 from serving.exchange import TEXT, Request, Response, answered
-from serving.explanation import wants_explanation
+from serving.explaining.explanation import wants_explanation
 from serving.protocols.described import FEEDBACK, LIVE, METRICS, MODEL, PREDICT, READY
 from serving.routes import Route
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from keepfit import VERSION
-from serving.operations import (
+from serving.describing.operations import (
     IDEMPOTENCY_KEY,
     KEEPFIT_CLOCK,
     PREDICTING,
@@ -14,6 +14,7 @@ from serving.operations import (
     Operation,
     Parameter,
 )
+from serving.describing.schemas import Json
 from serving.protocols.forms import bare, in_any_form, inferred, instances, invoked, predicted, tensors
 from serving.protocols.messages import (
     MlflowError,
@@ -23,7 +24,6 @@ from serving.protocols.messages import (
     SentenceError,
     ServerMetadata,
 )
-from serving.schemas import Json
 
 OIP = "Open Inference Protocol V2"
 KSERVE = "KServe V1"

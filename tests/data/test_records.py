@@ -1,3 +1,5 @@
+import os
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import Label, Prediction, ids_of, new_id, now, uuid7
+from data.records import Label, Prediction, ids_of, new_id, new_ids, now, uuid7
 from data.tables import as_time, microseconds
 
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.timezones())  # noqa: DTZ001
@@ -26,7 +28,27 @@ def test_ids_sort_by_their_time(pair: Any, rest: Any) -> None:
 
 
 def test_two_ids_are_never_one() -> None:
-    assert len({new_id() for _ in range(1000)}) == 1000
+    assert len({new_id() for _ in range(1000)} | set(new_ids(1000))) == 2000
+
+
+def test_ids_made_together_are_uuids_of_version_7_of_this_moment() -> None:
+    before = time.time_ns() // 1_000_000
+    made = [uuid.UUID(each) for each in new_ids(100)]
+    assert {(each.version, each.variant) for each in made} == {(7, uuid.RFC_4122)}
+    assert all(before <= each.int >> 80 <= time.time_ns() // 1_000_000 for each in made)
+
+
+def test_a_forked_process_draws_ids_of_its_own() -> None:
+    new_id()  # so that there is something left to draw from
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode()[-20:] != new_id()[-20:]
+    os.close(reading)
+    os.close(writing)
 
 
 @given(key=st.text(st.characters(max_codepoint=127), min_size=1), count=st.integers(1, 5))

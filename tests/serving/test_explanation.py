@@ -25,7 +25,7 @@ from serving.answer import told
 from serving.contract import Explanation, PredictAnswer, PredictedRow, Row
 from serving.desk import Desk
 from serving.exchange import Request
-from serving.explanation import Background, explanation
+from serving.explaining.explanation import Background, explanation
 from serving.predictor import Numbers, Predictor
 from serving.protocols import own
 from serving.refusal import Refused

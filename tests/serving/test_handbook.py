@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page
 from keepfit import Column
 from keepfit.settings import Settings
 from serving.app import routes
-from serving.handbook import page
-from serving.openapi import document
-from serving.schemas import Schemas
+from serving.describing.handbook import page
+from serving.describing.openapi import document
+from serving.describing.schemas import Schemas
 from tests.browsing import open_browser
 from tests.builders import manifest, model
 from tests.serving.running import Server

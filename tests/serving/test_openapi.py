@@ -15,9 +15,9 @@ from keepfit import Column, Target
 from keepfit.settings import Settings
 from keepfit.spec import LARGEST
 from serving.app import routes
-from serving.openapi import document
-from serving.operations import KEEPFIT_CLOCK
-from serving.schemas import Schemas, column_schema, label_schema
+from serving.describing.openapi import document
+from serving.describing.operations import KEEPFIT_CLOCK
+from serving.describing.schemas import Schemas, column_schema, label_schema
 from tests.builders import COLUMNS, TARGETS, Kind, manifest, model
 from tests.serving.running import Serve, Server
 

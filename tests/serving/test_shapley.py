@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.shapley import EXACT_PLAYERS, Coalitions, Game, Numbers, OutOfTime, Places, shares
+from serving.explaining.shapley import EXACT_PLAYERS, Coalitions, Game, Numbers, OutOfTime, Places, shares
 
 MANY = EXACT_PLAYERS + 1
 """Players whose shares are sampled."""

@@ -8,9 +8,9 @@ from typing import cast
 from msgspec.json import encode, format
 
 from keepfit.spec import LARGEST
-from serving.markup import Markup, joined, prose, tag
-from serving.operations import JSON_MEDIA
-from serving.schemas import Json
+from serving.describing.markup import Markup, joined, prose, tag
+from serving.describing.operations import JSON_MEDIA
+from serving.describing.schemas import Json
 
 _SEGMENT = re.compile(r"\{(\w+)\}")
 _LONG = 84

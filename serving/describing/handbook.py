@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from serving.cards import as_json, badge, breakable, card, in_words
-from serving.markup import Markup, joined, prose, tag
-from serving.schemas import Json
+from serving.describing.cards import as_json, badge, breakable, card, in_words
+from serving.describing.markup import Markup, joined, prose, tag
+from serving.describing.schemas import Json
 
 _STATIC = Path(__file__).parent / "static"
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")

@@ -4,9 +4,17 @@ import re
 from collections.abc import Iterable, Sequence
 
 from serving.contract import ErrorAnswer
-from serving.operations import ALWAYS, JSON_MEDIA, KEEPFIT_CLOCK, MEANINGS, Body, Operation, Parameter
+from serving.describing.operations import (
+    ALWAYS,
+    JSON_MEDIA,
+    KEEPFIT_CLOCK,
+    MEANINGS,
+    Body,
+    Operation,
+    Parameter,
+)
+from serving.describing.schemas import Json, Schemas
 from serving.routes import Route
-from serving.schemas import Json, Schemas
 
 _SEGMENT = re.compile(r"\{(\w+)\}")
 _OWN_SHAPE = (405, 408, 431)

@@ -19,9 +19,9 @@ from keepfit.settings import Settings
 from keepfit.spec import Column, Value
 from serving.contract import Explanation, PredictAnswer, PredictedRow, Row
 from serving.exchange import Request
+from serving.explaining.shapley import Coalitions, Game, Numbers, OutOfTime, Places, shares
 from serving.predictor import Predictor
 from serving.refusal import Refused
-from serving.shapley import Coalitions, Game, Numbers, OutOfTime, Places, shares
 from serving.slot import LiveModel
 
 Cells = npt.NDArray[np.float32] | npt.NDArray[np.object_]

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from serving.contract import ErrorAnswer
-from serving.schemas import TIME, Json, Schemas
+from serving.describing.schemas import TIME, Json, Schemas
 
 JSON_MEDIA = "application/json"
 

@@ -1,0 +1,1 @@
+"""What the routes say of themselves: an OpenAPI document, and the page made of it."""
