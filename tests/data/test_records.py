@@ -1,4 +1,5 @@
-import os
+import subprocess
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from data.records import Label, Prediction, ids_of, new_id, new_ids, now, uuid7
 from data.tables import as_time, microseconds
+from keepfit.settings import ROOT
 
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.timezones())  # noqa: DTZ001
 
@@ -39,16 +41,12 @@ def test_ids_made_together_are_uuids_of_version_7_of_this_moment() -> None:
 
 
 def test_a_forked_process_draws_ids_of_its_own() -> None:
-    new_id()  # so that there is something left to draw from
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, new_id().encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(reading, 100).decode()[-20:] != new_id()[-20:]
-    os.close(reading)
-    os.close(writing)
+    forking = "import os; from data.records import new_id; new_id(); os.fork(); print(new_id(), flush=True)"
+    told = subprocess.run(
+        [sys.executable, "-c", forking], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    parent, child = told.stdout.split()
+    assert parent[-20:] != child[-20:]
 
 
 @given(key=st.text(st.characters(max_codepoint=127), min_size=1), count=st.integers(1, 5))
