@@ -144,7 +144,10 @@ REFUSED: Counter[str] = Counter()
 async def look_over() -> None:
     """Look over all connections again and again."""
     while True:
+        before = time.monotonic()
         await asyncio.sleep(_LOOK_S)
         now = time.monotonic()
+        if now - before > 2 * _LOOK_S:
+            continue  # this loop was held up: what callers sent meanwhile is not read yet
         for connection in list(OPEN):
             connection.look(now)
