@@ -105,10 +105,10 @@ def query_examples(
 
     Nothing whose `known_at` is later than `as_of` is seen. `since` and `until` bound `predicted_at`.
     """
-    table = _read(store, project, as_of, since, until)
+    table, features = _read(store, project, as_of, since, until)
     labels = _labels(table, project)
     return Examples(
-        features_frame(table, project.features),
+        features_frame(features, project.features),
         _facts(table),
         _outputs(table, project.target.outputs),
         labels,
@@ -174,7 +174,8 @@ def _labels(table: pa.Table, project: Project) -> np.ndarray[Any, Any]:
 
 def _read(
     store: Store, project: Project, as_of: datetime, since: datetime | None, until: datetime | None
-) -> pa.Table:
+) -> tuple[pa.Table, pa.Table]:
+    """Read what is known of each prediction, and its features: apart, for a feature may have any name."""
     table, numbers = store.predictions(project), store.feature_numbers(project)
     within = [table.c.known_at <= microseconds(as_of)]
     if since is not None:
@@ -193,8 +194,8 @@ def _read(
     found = labels.drop_columns("prediction_id").take(pa.array(place, mask=place < 0))
     for name in found.column_names:
         predictions = predictions.append_column(name, found[name])
-    names = {f"f{numbers[name]}": name for name in project.features}
-    return predictions.rename_columns([names.get(name, name) for name in predictions.column_names])
+    features = predictions.select([f"f{numbers[name]}" for name in project.features])
+    return predictions, features.rename_columns(list(project.features))
 
 
 def _latest_labels(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.examples import Examples, query_examples
 from data.store import Batch, Store
-from keepfit import Project, Target
+from keepfit import Column, Project, Target
 from tests.making import DAY, HOUR, NOON, ROW, label, prediction, project, take
 from tests.monitoring.windows_of import window
 
@@ -257,3 +257,14 @@ def test_rows_that_are_kept_stay_whole(mask: Any) -> None:
     assert some.features["carrier"].tolist() == whole.features["carrier"].iloc[chosen].tolist()
     assert some.labels.tolist() == whole.labels[chosen].tolist()
     assert some.outputs.tolist() == whole.outputs[chosen].tolist()
+
+
+def test_a_feature_may_be_called_as_what_is_kept_beside_it(store: Store) -> None:
+    names = ["weight", "version", "label_id", "label_number", "output_0", "early"]
+    of = project(features=dict.fromkeys(names, Column.number()))
+    row = {name: float(number) for number, name in enumerate(names)}
+    take(store, of, prediction("p", features=row, weight=4.0), label("p"))
+    examples = query_examples(store, of, LATER)
+    assert examples.features.iloc[0].to_dict() == row
+    assert examples.facts["weight"].tolist() == [4.0]
+    assert labels(store, of=of) == {"p": 1.0}
