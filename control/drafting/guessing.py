@@ -81,7 +81,8 @@ def _unfit(facts: Facts, roles: Roles) -> str | None:
     """Say why a project should not learn from a column."""
     name = facts.name
     if not name or len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & {'"', "\\"}:
-        return f"a feature's name is printable text of at most {_LONGEST_NAME} characters; rename it"
+        said = "printable text without double quotes and backslashes"
+        return f"a feature's name is {said}, of at most {_LONGEST_NAME} characters; rename it"
     if facts.kind == "nothing":
         return "it is empty"
     if facts.kind == "mixed":
