@@ -42,8 +42,8 @@ class Caller(Protocol):
 class Asked:
     """A request in the line: its rows, checked, and what they will be known by.
 
-    `began` is when it came, of `time.perf_counter`; `weight` is 1 / the share of requests that are
-    captured, and 0 where this one is not. `answered` comes when the rows are, with whether they were kept.
+    `weight` is 1 / the share of requests that are captured, and 0 where this one is not. `answered` comes
+    when the rows are, with whether they were kept.
     """
 
     __slots__ = ("answered", "caller", "clock", "ids", "live", "rows", "times", "weight")

@@ -26,7 +26,7 @@ _TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}
 
 
 class CallerGone(Exception):
-    """The caller closed the connection before its request was whole: nobody waits for an answer."""
+    """The caller closed the connection: nobody waits for an answer."""
 
 
 class Request:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from keepfit.settings import Settings
 from serving.batch import Asked, Outputs, Ran, run
 from serving.capture import Capture
+from serving.exchange import CallerGone
 from serving.pace import Pace
 from serving.refusal import Refused
 from serving.slot import LiveModel
@@ -44,7 +45,7 @@ class Line:
         """How many requests were never run, because their callers had left."""
 
     async def answer(self, asked: Asked) -> tuple[Outputs, bool]:
-        """Give the outputs of each row and whether they are in the journal; raise Refused."""
+        """Give the outputs of each row and whether they are in the journal; raise Refused or CallerGone."""
         self._admit(asked)
         self._waiting.append(asked)
         self.rows += len(asked.rows)
@@ -132,7 +133,7 @@ class Line:
             if asked.caller.gone or asked.answered.done():
                 self.abandoned += 1
                 self.rows -= count
-                asked.answered.cancel()
+                _fail(asked, CallerGone())
             elif now - asked.caller.began > self._deadline_s:
                 self.rows -= count
                 _fail(asked, _busy(1.0))
@@ -143,7 +144,7 @@ class Line:
                     most = _most(asked.live.pace, count)
         return batch
 
-    def _finish(self, batch: list[Asked], ran: "Ran") -> None:
+    def _finish(self, batch: list[Asked], ran: Ran) -> None:
         captured = self._capture.lines(ran.lines) if ran.lines else True
         for asked, found in zip(batch, ran.found, strict=True):
             if isinstance(found, Refused):

@@ -42,13 +42,11 @@ _REASONS = {
     400: "malformed",
     404: "unknown path",
     405: "method",
-    408: "too slow",
     409: "idempotency key",
     413: "too large",
     415: "media type",
     422: "invalid",
     429: "overloaded",
-    431: "headers too large",
     503: "no model",
     507: "no space",
 }

@@ -17,6 +17,7 @@ from keepfit.settings import Settings
 from serving.batch import Asked, Outputs
 from serving.capture import Capture
 from serving.contract import Row
+from serving.exchange import CallerGone
 from serving.line import Line
 from serving.pace import Pace
 from serving.predictor import Predictor
@@ -183,7 +184,7 @@ async def test_a_request_that_waited_past_its_deadline_is_refused(place: Place) 
 
 
 async def test_a_request_whose_caller_left_is_not_run(place: Place) -> None:
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(CallerGone):
         await place.ask(1.0, caller=Waiting(looks=0))
     assert (place.line.abandoned, place.line.rows, place.rows()) == (1, 0, [])
 
