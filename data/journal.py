@@ -16,6 +16,7 @@ import msgspec
 
 from data.records import Entry, new_id
 from keepfit.errors import CaptureFailed
+from keepfit.faults import reach
 
 SUFFIX = ".journal"
 _encode = msgspec.json.Encoder().encode
@@ -72,12 +73,14 @@ class Journal:
             if self._file is None or self.name in self.lost:
                 return
             try:
+                reach("journal.sync", self._file)
                 os.fdatasync(self._file)
             except OSError as fault:
                 # The kernel may have dropped the pages, and a second sync would say nothing of it.
                 self.lost.add(self.name)
                 msg = f"{self._folder / self.name}: could not be synced: {fault.strerror}; free space there"
                 raise CaptureFailed(msg) from fault
+            reach("journal.synced", self._file)
 
     def close(self) -> None:
         """Sync and release the file: a drain may now take it to its end and delete it."""
@@ -98,6 +101,7 @@ class Journal:
         assert self._file is not None
         written = 0
         try:
+            reach("journal.write", self._file, lines)
             while written < len(lines):
                 written += os.write(self._file, lines[written:] if written else lines)
         except OSError:
@@ -106,6 +110,7 @@ class Journal:
             self._forget_torn_line()
             raise
         self._size += written
+        reach("journal.written")
 
     def _forget_torn_line(self) -> None:
         assert self._file is not None
@@ -117,6 +122,7 @@ class Journal:
 
     def _next_file(self) -> None:
         self.close()
+        reach("journal.open")
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{new_id()}-{os.getpid()}{SUFFIX}"
         unnamed = self._folder / f".{name}"

@@ -12,6 +12,7 @@ from data.records import now
 from data.store import Store
 from data.tables import as_time, microseconds, promotions
 from keepfit.errors import ChampionChanged
+from keepfit.faults import reach
 
 Kind = Literal["retrain", "rollback", "by hand", "withdrawal"]
 
@@ -69,16 +70,19 @@ class Ledger:
         try:
             with self.store.transaction() as connection:
                 connection.execute(promotions.insert().values(_row(self.project, entry)))
+                reach("ledger.append")
         except IntegrityError as fault:
             msg = (
                 f"{self.project}: another promotion became number {entry.number} while this one was judged "
                 "against the champion before it; retrain against the new champion"
             )
             raise ChampionChanged(msg) from fault
+        reach("ledger.appended")
         return entry
 
     def confirm(self, number: int, workers: int) -> None:
         """Note how many workers serve what an entry promoted."""
+        reach("ledger.confirm")
         with self.store.transaction() as connection:
             connection.execute(
                 update(promotions)

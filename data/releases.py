@@ -15,6 +15,7 @@ from data.bundles import Bundle, open_bundle
 from data.journal import sync_folder
 from data.records import new_id
 from keepfit.errors import BundleDamaged, StateError
+from keepfit.faults import reach
 
 POINTER = "champion.json"
 _SERVED = "served.json"
@@ -62,11 +63,14 @@ def publish(bundle_folder: Path, digest: str, releases: Path) -> Path:
     try:
         coming.mkdir()
         for source in sorted(bundle_folder.iterdir()):
+            reach("publish.copy")
             shutil.copyfile(source, coming / source.name)
             _sync_file(coming / source.name)
         open_bundle(coming, digest)
         sync_folder(coming)
+        reach("publish.rename")
         coming.rename(home)
+        reach("publish.renamed")
         sync_folder(releases)
     except OSError:
         # Another publisher of the same digest came first: its bundle is as good as ours.
@@ -107,7 +111,9 @@ def move_pointer(releases: Path, pointer: Pointer) -> bool:
             present = None
         if present is not None and (present.promotion > pointer.promotion or present == pointer):
             return False
+        reach("pointer.move")
         replace_file(releases / POINTER, msgspec.json.encode(pointer))
+        reach("pointer.moved")
         return True
 
 

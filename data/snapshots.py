@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from data.examples import Examples
 from data.records import new_id
+from keepfit.faults import reach
 from keepfit.spec import Project
 
 
@@ -35,7 +36,9 @@ def freeze(examples: Examples, project: Project, as_of: datetime, folder: Path) 
         folder.mkdir(parents=True, exist_ok=True)
         coming = folder / f".{new_id()}.parquet"
         try:
+            reach("snapshot.write")
             pq.write_table(_table(examples, project), coming)
+            reach("snapshot.rename")
             coming.replace(path)
         finally:
             coming.unlink(missing_ok=True)

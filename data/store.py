@@ -18,6 +18,7 @@ from data.records import Label, Prediction, Rejected, now
 from data.rows import label_row, prediction_row, rejected_row
 from data.tables import microseconds
 from keepfit.errors import KeepfitError, ServiceUnavailable, StateError
+from keepfit.faults import reach
 from keepfit.spec import Project
 
 _ROWS_AT_ONCE = 5_000
@@ -116,6 +117,7 @@ class Store:
                     # A file goes before its offset is forgotten: `old` is then 0 of what was taken whole.
                     msg = f"{move.file.name}: another drain took it to its end"
                     raise AlreadyTaken(msg)
+                reach("drain.moved")
             if file is not None:
                 _remember_file(connection, project.name, file)
             predictions, labels = (repeats.keep_once(connection, kind, rows) for kind, rows in shaped)
@@ -129,6 +131,7 @@ class Store:
                 for place, reason in sorted(kept.contradicting.items())
             ]
             rejected = repeats.insert_new(connection, tables.quarantine, refused)
+            reach("drain.commit")
             return Taken(predictions.new, labels.new, rejected)
 
     def contradiction(self, project: Project, batch: Batch) -> str | None:

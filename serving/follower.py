@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.releases import POINTER, last_served, read_pointer, released, remember_served
 from keepfit.errors import BundleError, BundleUnusable, StateError
+from keepfit.faults import reach
 from keepfit.spec import Value
 from serving.pace import Pace
 from serving.predictor import Predictor, check_golden
@@ -90,7 +91,10 @@ class Follower:
 
     def _swap(self, digest: str) -> None:
         predictor = self._load(digest)
-        made = self._slot.swap(predictor, _pace(predictor))
+        pace = _pace(predictor)
+        reach("swap.assign")
+        made = self._slot.swap(predictor, pace)
+        reach("swap.assigned")
         _log.info("serving version %d (%s), generation %d", made.version, digest[:12], made.generation)
 
     def _remember(self, digest: str | None) -> None:
@@ -101,6 +105,7 @@ class Follower:
             _log.warning("%s: what is served could not be noted: %s", self._releases, fault.strerror)
 
     def _load(self, digest: str) -> Predictor:
+        reach("load.read")
         bundle = released(self._releases, digest)
         if bundle.manifest.project != self._project:
             msg = (
@@ -108,6 +113,7 @@ class Follower:
             )
             raise BundleUnusable(msg)
         predictor = Predictor(bundle)
+        reach("load.check")
         check_golden(predictor)  # it runs the rows alone and together, so it also warms the model up
         return predictor
 

@@ -24,6 +24,7 @@ from data.parts import WHOLE, Chosen, Part
 from data.records import CapturedPredictions, Label, Prediction, Rejected, new_id, now
 from data.store import AlreadyTaken, Batch, LandedFile, OffsetMove, Taken
 from keepfit.errors import FileUnreadable, StateError
+from keepfit.faults import reach
 from tasks.loop import Loop
 
 _log = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ def _drain(loop: Loop, starts: Mapping[Path, int]) -> Collected:
         read = {path: chunk for path, reader in readers.items() if (chunk := _next(reader)) is not None}
         records = {path: _journaled(loop, chunk) for path, chunk in read.items()}
         found = iter(objections(loop.project, [p for each in records.values() for p in each.predictions]))
+        reach("drain.read")
         for path, chunk in read.items():
             own = list(islice(found, len(records[path].predictions)))
             try:
@@ -158,9 +160,11 @@ def _take_chunk(loop: Loop, chunk: Chunk, batch: Batch) -> Collected:
     if chunk.end > chunk.start:
         move = OffsetMove(path, chunk.start, chunk.end)
         taken = _collected(loop.store.take_in(loop.project, batch, move=move))
+    reach("drain.committed")
     if chunk.finished:
         # First the file, then its offset: an offset without a file is forgotten by the next drain.
         path.unlink(missing_ok=True)
+        reach("drain.deleted")
         loop.store.forget_journal(loop.name, path.name)
     return taken + Collected(positions={path.name: chunk.end})
 

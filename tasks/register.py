@@ -13,6 +13,7 @@ import pandas as pd
 from data.bundles import Bundle, Lineage, copy_bundle, open_bundle, sha256, write_bundle
 from data.releases import locked, publish, released
 from keepfit.errors import BundleDamaged, VersionNotFound
+from keepfit.faults import reach
 from keepfit.gates import Scores
 from keepfit.settings import ROOT, code_commit
 from keepfit.spec import Project
@@ -47,12 +48,15 @@ def register(loop: Loop, candidate: Candidate, key: str, tags: dict[str, str]) -
     """
     # One at a time: the registry has no compare-and-set, and fails where two write one version.
     with locked(loop.releases / ".registering"), tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
+        reach("register.version")
         version = loop.registry.version(key)
         made = candidate.bundle(loop, version)
         digest = write_bundle(Path(folder), made.model, made.manifest)
         lineage = made.manifest.lineage
         told = {f"keepfit.{k}": str(v) for k, v in msgspec.to_builtins(lineage).items() if k != "metrics"}
+        reach("register.keep")
         loop.registry.keep(version, Path(folder), {**told, **tags}, lineage.metrics)
+        reach("register.kept")
         return open_bundle(Path(folder), digest)
 
 

@@ -7,6 +7,7 @@ from data.promotions import Promotion
 from data.records import now
 from data.releases import POINTER, Pointer, WorkerStatus, move_pointer, read_pointer, read_statuses
 from keepfit.errors import ChampionChanged, RegistryUnavailable
+from keepfit.faults import reach
 from tasks.loop import Loop
 
 _POLL_S = 0.1
@@ -44,6 +45,7 @@ def settle(loop: Loop, entry: Promotion, before: Promotion | None) -> Swap:
     if objection is None:
         workers, objection = _await_workers(loop, entry)
     if objection is None:
+        reach("swap.confirmed")
         loop.ledger.confirm(entry.number, workers)
         project_alias(loop, entry)
         return Swap(replace(entry, workers=workers), workers)
