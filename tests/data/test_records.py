@@ -41,7 +41,9 @@ def test_ids_made_together_are_uuids_of_version_7_of_this_moment() -> None:
 
 
 def test_a_forked_process_draws_ids_of_its_own() -> None:
-    forking = "import os; from data.records import new_id; new_id(); os.fork(); print(new_id(), flush=True)"
+    # One write a process: what `print` writes in two pieces can be mixed with the other's.
+    told_at_once = "os.write(1, (new_id() + chr(10)).encode())"
+    forking = f"import os; from data.records import new_id; new_id(); os.fork(); {told_at_once}"
     told = subprocess.run(
         [sys.executable, "-c", forking], cwd=ROOT, capture_output=True, text=True, check=True
     )
