@@ -13,8 +13,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from benchmarks.paced import STEP
-from data.bundles import Bundle, Lineage, Manifest, sha256, write_bundle
-from data.releases import Pointer, move_pointer, publish
+from benchmarks.releasing import publish_signed
+from data.bundles import Bundle, Lineage, Manifest, sha256
+from data.releases import Pointer, move_pointer
 from keepfit import Column, Target
 from keepfit.settings import Settings
 from keepfit.spec import Value
@@ -108,8 +109,7 @@ def slowed_to(row_s: float) -> tuple[bytes, float]:
 def release(settings: Settings, model: bytes, version: int, promotion: int | None = None) -> str:
     """Publish a model as a version, and make it live when a promotion is given; give its digest."""
     folder = settings.home / f"bundle-{version}"
-    digest = write_bundle(folder, model, _manifest(model, version))
-    publish(folder, digest, settings.releases(PROJECT))
+    digest = publish_signed(settings, folder, model, _manifest(model, version))
     if promotion is not None:
         move_pointer(settings.releases(PROJECT), Pointer(digest, version, promotion))
     return digest

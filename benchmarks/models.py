@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import made
-from data.bundles import Lineage, write_bundle
-from data.releases import Pointer, move_pointer, publish
+from benchmarks.releasing import publish_signed
+from data.bundles import Lineage
+from data.releases import Pointer, move_pointer
 from examples.flights.history import read_history
 from examples.flights.project import project as flights_project
 from keepfit import Project
@@ -70,10 +71,8 @@ class Model:
         converted = convert(self.project, self.pipeline, self.learned_from)
         manifest = make_manifest(self.project, converted, self.learned_from, lineage, version=1)
         folder = settings.home / f"bundle-{self.project.name}"
-        digest = write_bundle(folder, converted.model, manifest)
-        releases = settings.releases(self.project.name)
-        publish(folder, digest, releases)
-        move_pointer(releases, Pointer(digest, 1, 1))
+        digest = publish_signed(settings, folder, converted.model, manifest)
+        move_pointer(settings.releases(self.project.name), Pointer(digest, 1, 1))
 
 
 def flights() -> Model:

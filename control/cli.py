@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keepfit.errors import KeepfitError
+from keepfit.errors import NO_ROOM, KeepfitError
 from keepfit.loading import DEFAULT
 
 app = typer.Typer(
@@ -171,6 +171,49 @@ def rollback(
 
 
 @app.command()
+def backup(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to; a new file in the home's `backups` by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the whole store, of all projects, into one file, while everything runs."""
+    _begin("taking a backup")
+    from control.safekeeping import backup as run
+
+    _answer(run(file), as_json)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where a store is; it is kept as a backup of its own.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a backup the store again, and take in what came after it (needs `down`)."""
+    _begin(f"restoring {file.name}")
+    from control.safekeeping import restore as run
+
+    _answer(run(file, replace=replace), as_json)
+
+
+@app.command("rotate-key")
+def rotate_key(
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Sign with the next key, and trust the old one no longer.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the next key that bundles are signed with; --finish when all servers trust it (needs `up`)."""
+    _begin("signing anew what was promoted" if finish else "making the next key")
+    from control.commands import rotate_key as run
+
+    _answer(run(finish=finish), as_json)
+
+
+@app.command()
 def serve(
     project: ProjectOption = DEFAULT,
     port: Annotated[int | None, typer.Option(help="The port; KEEPFIT_SERVING_PORT by default.")] = None,
@@ -231,6 +274,12 @@ def main() -> None:
         app(prog_name="bin/keepfit")
     except KeepfitError as refusal:
         typer.echo(f"keepfit: {refusal}", err=True)
+        sys.exit(1)
+    except OSError as fault:
+        if fault.errno not in NO_ROOM:
+            raise
+        place = fault.filename or "a file below KEEPFIT_HOME"
+        typer.echo(f"keepfit: {place}: {fault.strerror}; free space there and run it again", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

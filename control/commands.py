@@ -19,12 +19,14 @@ from tasks.loop import Loop, open_loop
 
 def up(where: str, *, as_json: bool, replay: bool) -> None:
     """Check the project, start every process, print the addresses, and stay."""
+    from data.signing import make_key
     from tasks.check import require_working
 
     place = absolute(where)
     project = load_project(place)
     settings = Settings.from_env()
     settings = dataclasses.replace(settings, replay=settings.replay or replay)
+    make_key(settings.key_file, settings.trusted_folder)
     with stepping("checking the project"):
         require_working(project)
     settings.landing(project.name).mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,30 @@ def import_history(where: str, file: Path, part: Part = WHOLE) -> Answer:
         lines += _reasons(loop)
     told = {"rows": taken.predictions, "labels": taken.labels, "quarantined": taken.quarantined}
     return Answer(lines, {**told, "left_out": taken.left_out} if part.bounded else told)
+
+
+def rotate_key(*, finish: bool) -> Answer:
+    """Make the next key that bundles are signed with, or sign with it from now on."""
+    from data.store import Store
+    from tasks.rotate import Rotation
+
+    settings = Settings.from_env()
+    rotation = Rotation(settings, Store(settings.store_url))
+    if not finish:
+        public = rotation.prepare()
+        lines = [
+            f"the next key is made, and trusted here: {public}",
+            "put this file where other servers have their trusted keys (KEEPFIT_TRUSTED_KEYS), then run",
+            "bin/keepfit rotate-key --finish",
+        ]
+        return Answer(lines, {"public_key": str(public)})
+    done = rotation.finish()
+    lines = [
+        f"bundles are signed with the key {done.new[:12]} from now on, {done.signed} promoted ones anew",
+        f"the key {done.old[:12]} is trusted here no longer; take it from other servers' trusted keys too",
+        *(f"  left as it is: {reason}" for reason in done.left),
+    ]
+    return Answer(lines, dataclasses.asdict(done))
 
 
 def serve(where: str, port: int | None, workers: int | None) -> None:

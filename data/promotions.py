@@ -101,6 +101,14 @@ class Ledger:
             return _promotions(connection.execute(query).all())
 
 
+def promoted_projects(store: Store) -> list[str]:
+    """Name the projects that ever had a promotion in a store."""
+    with store.reading() as connection:
+        return list(
+            connection.scalars(select(promotions.c.project).distinct().order_by(promotions.c.project))
+        )
+
+
 def _row(project: str, entry: Promotion) -> dict[str, Any]:
     return {
         "project": project,

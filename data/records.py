@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -90,6 +92,23 @@ class Rejected:
 def now() -> datetime:
     """Read this machine's clock: for stamping what comes in, never for deciding."""
     return datetime.now(UTC)
+
+
+def since_boot() -> tuple[str, float]:
+    """Read the clock that nobody sets: which start of this machine, and seconds that pass since.
+
+    All processes of a machine read the same, however its time of day is set meanwhile. Where the start
+    has no name, it is empty: then this is no other process's clock.
+    """
+    return _boot(), time.monotonic()
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def new_id() -> str:

@@ -3,9 +3,10 @@
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,15 @@ from msgspec import Struct
 
 from data.bundles import Bundle, open_bundle
 from data.journal import sync_folder
-from data.records import new_id
-from keepfit.errors import BundleDamaged, StateError
+from data.records import new_id, since_boot
+from data.signatures import Trust
+from keepfit.errors import BundleError, StateError
 from keepfit.faults import reach
 
 POINTER = "champion.json"
 _SERVED = "served.json"
 _STATUS = ".status.json"
+_LARGEST_NOTE = 4096
 
 
 class Pointer(Struct, frozen=True):
@@ -36,6 +39,9 @@ class WorkerStatus(Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     at: datetime
+    boot: str = ""
+    up_s: float = 0.0
+    """`at` by the clock that nobody sets (`since_boot`): what tells the living from the dead."""
     version: int | None = None
     digest: str | None = None
     generation: int = 0
@@ -45,28 +51,28 @@ class WorkerStatus(Struct, frozen=True, kw_only=True):
     counters: dict[str, float] = {}
 
 
-def publish(bundle_folder: Path, digest: str, releases: Path) -> Path:
-    """Put a verified copy of a bundle into the release directory; doing it twice changes nothing.
+def publish(bundle: Bundle, releases: Path, trust: Trust) -> Path:
+    """Put a bundle into the release directory, and verify it there; doing it twice changes nothing.
 
-    A published copy that is damaged by now is set aside, and replaced.
+    A published copy that does not verify by now is set aside, and replaced.
     """
-    home = releases / digest
+    home = releases / bundle.digest
     releases.mkdir(parents=True, exist_ok=True)
-    if home.exists():
+    if home.exists() or home.is_symlink():
         try:
-            open_bundle(home, digest)
-        except BundleDamaged:
+            open_bundle(home, bundle.digest, trust)
+        except BundleError:
             home.rename(releases / f".damaged-{new_id()}")
         else:
             return home
     coming = releases / f".{new_id()}"
     try:
         coming.mkdir()
-        for source in sorted(bundle_folder.iterdir()):
+        for name, content in bundle.files().items():
             reach("publish.copy")
-            shutil.copyfile(source, coming / source.name)
-            _sync_file(coming / source.name)
-        open_bundle(coming, digest)
+            (coming / name).write_bytes(content)
+            _sync_file(coming / name)
+        open_bundle(coming, bundle.digest, trust)
         sync_folder(coming)
         reach("publish.rename")
         coming.rename(home)
@@ -81,18 +87,18 @@ def publish(bundle_folder: Path, digest: str, releases: Path) -> Path:
     return home
 
 
-def released(releases: Path, digest: str) -> Bundle:
+def released(releases: Path, digest: str, trust: Trust) -> Bundle:
     """Open a published bundle and verify it."""
-    return open_bundle(releases / digest, digest)
+    return open_bundle(releases / digest, digest, trust)
 
 
 def read_pointer(releases: Path) -> Pointer | None:
     """Read which bundle is live; None before the first promotion."""
     try:
-        return msgspec.json.decode((releases / POINTER).read_bytes(), type=Pointer)
+        return msgspec.json.decode(_read_note(releases / POINTER), type=Pointer)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         msg = f"{releases / POINTER}: is no pointer: {fault}; the next feedback flow writes it anew"
         raise StateError(msg) from fault
 
@@ -129,14 +135,26 @@ def remember_served(releases: Path, digest: str | None) -> None:
 def last_served(releases: Path) -> str | None:
     """Say which bundle answered last; None when none did, or what was noted cannot be read."""
     try:
-        return msgspec.json.decode((releases / _SERVED).read_bytes(), type=str | None)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(_read_note(releases / _SERVED), type=str | None)
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in place atomically and durably: readers see the old one or the new one."""
-    coming = path.with_name(f".{path.name}.{new_id()}")
+def _read_note(path: Path) -> bytes:
+    """Read a line, whatever lies there: a pipe is not waited for, and a disk not read to its end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            msg = "it is no regular file"
+            raise ValueError(msg)
+        return file.read(_LARGEST_NOTE)
+
+
+def replace_file(path: Path, content: bytes, beside: Path | None = None) -> None:
+    """Put a file in place atomically and durably: readers see the old one or the new one.
+
+    It is written in its own folder, or `beside` it where that folder may hold nothing else.
+    """
+    coming = (beside or path.parent) / f".{path.name}.{new_id()}"
     try:
         coming.write_bytes(content)
         _sync_file(coming)
@@ -147,12 +165,24 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def write_status(journal: Path, status: WorkerStatus) -> None:
-    """Rewrite a worker's status file; it is a sign of life, so it is not synced."""
+    """Rewrite a worker's status file; it is a sign of life, so it is not synced.
+
+    Where there is no room for another file the present one is written over: a full disk is what it tells of.
+    """
     journal.mkdir(parents=True, exist_ok=True)
     home = journal / f"{status.host}-{status.pid}{_STATUS}"
     coming = home.with_name(f".{home.name}")
-    coming.write_bytes(msgspec.json.encode(status))
-    coming.replace(home)
+    told = msgspec.json.encode(status)
+    try:
+        coming.write_bytes(told)
+        coming.replace(home)
+    except OSError:
+        coming.unlink(missing_ok=True)
+        if not home.exists():
+            raise
+        with home.open("r+b") as file:
+            # Whole in one write, and as long as it was: a reader may come at any time.
+            file.write(told.ljust(home.stat().st_size))
 
 
 def remove_status(journal: Path, status: WorkerStatus) -> None:
@@ -163,24 +193,34 @@ def remove_status(journal: Path, status: WorkerStatus) -> None:
 def forget_lost_workers(journal: Path, at: datetime, after_s: float = 60.0) -> None:
     """Take away the status files of workers that were killed: a worker rewrites its own every second."""
     for path in _status_files(journal):
-        try:
-            if at.timestamp() - path.stat().st_mtime > after_s:
-                path.unlink()
-        except FileNotFoundError:
-            continue  # another worker took it away first
+        status = _read_status(path)
+        if status is None or _age_s(status, at) > after_s:
+            path.unlink(missing_ok=True)  # another worker may take it away too
 
 
 def read_statuses(journal: Path, at: datetime, within_s: float = 5.0) -> list[WorkerStatus]:
     """Read what the workers seen in the last `within_s` seconds say of themselves, by pid."""
     seen: list[WorkerStatus] = []
     for path in _status_files(journal):
-        try:
-            status = msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            continue  # the worker ended between the listing and the reading
-        if at - status.at <= timedelta(seconds=within_s):
+        status = _read_status(path)
+        if status is not None and _age_s(status, at) <= within_s:
             seen.append(status)
     return sorted(seen, key=lambda status: (status.host, status.pid))
+
+
+def _read_status(path: Path) -> WorkerStatus | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None  # the worker ended between the listing and the reading
+
+
+def _age_s(status: WorkerStatus, at: datetime) -> float:
+    """Say how old a status is. Of two times of day the later one may be older: a clock was set back."""
+    boot, up_s = since_boot()
+    if boot and status.boot == boot:
+        return up_s - status.up_s
+    return abs((at - status.at).total_seconds())
 
 
 def _status_files(journal: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from data.promotions import Promotion
 from data.records import now
 from data.snapshots import Snapshot
 from data.splits import Split, split
+from data.statements import Judgement
 from flows.steps import leave_page, step
 from keepfit.errors import (
     BundleError,
@@ -136,10 +137,9 @@ def _decided(turn: Turn) -> Decision:
     if turn.champion is not None and turn.rehearsal:
         judged = f"its snapshot ends before that of version {turn.champion.version}"
         return replace(decision, rehearsal=True, objections=(judged, *challenge.verdict.objections))
-    tags = {"verdict": "passed" if challenge.verdict.promote else "refused"}
-    tags["reasons"] = "; ".join(challenge.verdict.objections or challenge.verdict.reasons)
+    judgement = _stated(decision, challenge.verdict)
     try:
-        bundle = step(register)(turn.loop, challenge.candidate, turn.key, tags)
+        bundle = step(register)(turn.loop, challenge.candidate, turn.key, judgement)
     except RegistryUnavailable as away:
         # The flow fails, for somebody must look; what was found is kept, and a later retrain goes on.
         _keep(turn, replace(decision, objections=(f"it could not be registered: {away}",)))
@@ -205,6 +205,22 @@ def _told(turn: Turn, challenge: Challenge) -> Decision:
         gain_low=None if gain is None else gain.low,
         gain_high=None if gain is None else gain.high,
         parity=evaluation.parity.share,
+    )
+
+
+def _stated(decision: Decision, verdict: Verdict) -> Judgement:
+    return Judgement(
+        promote=verdict.promote,
+        asked_by=decision.reason,
+        reasons=decision.reasons,
+        objections=decision.objections,
+        champion=decision.champion,
+        challenger_scores=dict(decision.challenger_scores),
+        champion_scores=None if decision.champion_scores is None else dict(decision.champion_scores),
+        gain=decision.gain,
+        gain_low=decision.gain_low,
+        gain_high=decision.gain_high,
+        parity=decision.parity,
     )
 
 

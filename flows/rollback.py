@@ -32,7 +32,7 @@ class Rollback:
 def rollback(
     project: str, version: int | None = None, reason: str = "by hand", as_of: datetime | None = None
 ) -> Rollback:
-    """Make an earlier version champion again.
+    """Make an earlier version champion again; one that died is finished first, and then that is all.
 
     Args:
         project: The project: a file, a folder or an import path.
@@ -41,8 +41,11 @@ def rollback(
         as_of: The time that the ledger notes; now when left empty.
     """
     loop = open_loop(project)
+    found = loop.ledger.latest()
     step(settle_latest)(loop)
     latest = loop.ledger.latest()
+    if latest is not None and version is None and _is_this(found, latest, as_of):
+        return Rollback(_version_before(loop), latest.version or 0, latest.workers or 0)
     chosen = version if version is not None else _earlier(loop)
     if latest is not None and latest.version == chosen:
         return Rollback(latest.version, chosen, latest.workers or 0, f"version {chosen} is champion already")
@@ -56,6 +59,18 @@ def rollback(
     swap = step(promote)(loop, entry, latest)
     _log.info("rolled back to version %d: %s", chosen, swap.objection or f"{swap.workers} workers serve it")
     return Rollback(latest.version if latest else None, chosen, swap.workers, swap.objection)
+
+
+def _is_this(found: Promotion | None, latest: Promotion, as_of: datetime | None) -> bool:
+    """Say whether the last entry is this rollback, run again: it would go back one version more each time."""
+    if found is None or found.number != latest.number or latest.kind != "rollback":
+        return False
+    return found.workers is None or found.as_of == as_of
+
+
+def _version_before(loop: Loop) -> int | None:
+    entries = loop.ledger.history()
+    return entries[-2].version if len(entries) > 1 else None
 
 
 def _earlier(loop: Loop) -> int:

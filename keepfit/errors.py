@@ -1,5 +1,10 @@
 """Every error that Keepfit raises on purpose, as one tree: categories end in Error, failures are facts."""
 
+import errno
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the kernel says where a file has no room: on its disk, by a quota, by a limit."""
+
 
 class KeepfitError(Exception):
     """Something that a person can act on: the message names the thing, the place and the next step."""
@@ -34,7 +39,14 @@ class StateError(KeepfitError):
 
 
 class CaptureFailed(StateError):
-    """The journal could not be written: the disk is full, or the file went away."""
+    """The journal could not be written: the disk is full, or the file went away.
+
+    `kept` is how many of the lines, the first, are in it all the same.
+    """
+
+    def __init__(self, message: str, kept: int = 0) -> None:
+        super().__init__(message)
+        self.kept = kept
 
 
 class SnapshotTooSmall(StateError):
@@ -55,6 +67,10 @@ class BundleError(KeepfitError):
 
 class BundleDamaged(BundleError):
     """The bundle's bytes are not the ones that its digest names."""
+
+
+class BundleUntrusted(BundleError):
+    """The bundle carries no signature by a key that is trusted."""
 
 
 class BundleDisagrees(BundleError):

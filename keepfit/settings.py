@@ -57,6 +57,10 @@ class Settings:
     """The most connections that one worker keeps open."""
     capture_share: float = 1.0
     """The share of predict requests that are captured, above 0; kept rows carry 1 / share as their weight."""
+    capture: str = "optional"
+    """`optional` answers a prediction that cannot be captured all the same, `required` refuses it (503)."""
+    durability: str = "process"
+    """What a captured prediction outlives: the `process` that answered, or with `fsync` the machine."""
     explain_rows: int = 20
     """The most rows that one request with `explain=true` may have."""
     explain_s: float = 5.0
@@ -73,6 +77,15 @@ class Settings:
     """How long a swap waits for every worker."""
     answer: str = "output"
     """What stands for a row where a contract has one value for it: `output`, `probabilities` or `full`."""
+    signing_key: str | None = None
+    """The private key that flows sign bundles with, if not in the home: EC P-256 in PEM."""
+    trusted_keys: str | None = None
+    """The folder of public keys (*.pem) whose bundles are served, if not in the home."""
+    model_bytes: int = 2 * 1024**3
+    """The largest model that is read."""
+    load_s: float = 20.0
+    load_bytes: int = 4 * 1024**3
+    """How long a worker may load and try a bundle, and how much memory it may take for that."""
     release_folder: str | None = None
     """Where bundles and the pointer are, if not in the home: the model that a platform brings."""
     health_route: str | None = None
@@ -133,6 +146,16 @@ class Settings:
         """Where bundles are published, and the pointer to the champion."""
         return Path(self.release_folder) if self.release_folder else self.home / "releases" / project
 
+    @property
+    def key_file(self) -> Path:
+        """Where the private key is that flows sign with."""
+        return Path(self.signing_key) if self.signing_key else self.home / "keys" / "signing.pem"
+
+    @property
+    def trusted_folder(self) -> Path:
+        """Where the public keys are whose bundles are served."""
+        return Path(self.trusted_keys) if self.trusted_keys else self.home / "keys" / "trusted"
+
     def snapshots(self, project: str) -> Path:
         """Where frozen training sets are kept as Parquet."""
         return self.home / "snapshots" / project
@@ -190,6 +213,10 @@ def _folder(variable: str, text: str) -> str:
     return str(Path(text.removeprefix("file://")).resolve())
 
 
+def _path(_: str, text: str) -> str:
+    return str(Path(text).absolute())
+
+
 def _route(variable: str, text: str) -> str:
     if not text.startswith("/") or set("{}?#") & set(text):
         msg = f"{variable}={text!r}: expected a path that begins with /; correct it or unset it"
@@ -206,8 +233,11 @@ _PLATFORMS = {
 """The platforms' variables that say what ours say."""
 _CHECKS: dict[str, Callable[[str, str], str]] = {
     "KEEPFIT_ANSWER": _one_of("output", "probabilities", "full"),
+    "KEEPFIT_CAPTURE": _one_of("optional", "required"),
+    "KEEPFIT_DURABILITY": _one_of("process", "fsync"),
     "KEEPFIT_LOG": _one_of("text", "json"),
     **dict.fromkeys(("KEEPFIT_RELEASE_FOLDER", "AIP_STORAGE_URI"), _folder),
+    **dict.fromkeys(("KEEPFIT_SIGNING_KEY", "KEEPFIT_TRUSTED_KEYS"), _path),
     **dict.fromkeys(("KEEPFIT_HEALTH_ROUTE", "AIP_HEALTH_ROUTE"), _route),
     **dict.fromkeys(("KEEPFIT_PREDICT_ROUTE", "AIP_PREDICT_ROUTE"), _route),
 }
@@ -218,8 +248,8 @@ def _told(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def secret_key(path: Path) -> bytes:
-    """Read a secret of 32 bytes that only this user may read, making it if there is none."""
+def secret_key(path: Path, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
+    """Read a secret that only this user may read, making it if there is none: 32 bytes by default."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         return path.read_bytes()
@@ -227,7 +257,10 @@ def secret_key(path: Path) -> bytes:
     try:
         # Linked into place whole: of two processes that make it at once, both read the same.
         coming.touch(mode=0o600)
-        coming.write_bytes(secrets.token_bytes(32))
+        with coming.open("wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
         os.link(coming, path)
     except FileExistsError:
         pass

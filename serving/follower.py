@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 
 from data.releases import POINTER, last_served, read_pointer, released, remember_served
+from data.signatures import Trust
 from keepfit.errors import BundleError, BundleUnusable, StateError
 from keepfit.faults import reach
 from keepfit.spec import Value
+from serving.bounds import Bounds
 from serving.pace import Pace
-from serving.predictor import Predictor, check_golden
+from serving.predictor import Predictor, load, told
 from serving.slot import ModelSlot
 
 _RETRY_S = 30.0
@@ -25,10 +27,14 @@ class Follower:
     both are None while the slot serves what the pointer names. A pointer that went away changes nothing.
     """
 
-    def __init__(self, slot: ModelSlot, releases: Path, project: str) -> None:
+    def __init__(
+        self, slot: ModelSlot, releases: Path, project: str, trust: Trust, bounds: Bounds | None = None
+    ) -> None:
         self._slot = slot
         self._releases = releases
         self._project = project
+        self._trust = trust
+        self._bounds = bounds or Bounds()
         self._seen: tuple[int, int, int] | None = (-1, -1, -1)
         self._retry_at = float("inf")
         self.error: str | None = None
@@ -71,7 +77,7 @@ class Follower:
                 self.swaps += 1
                 self._remember(digest)
         except (BundleError, StateError, OSError) as fault:
-            self._fail(str(fault), digest)
+            self._fail(told(fault), digest)
         else:
             self.error = self.refused = None
             self._retry_at = float("inf")
@@ -106,16 +112,13 @@ class Follower:
 
     def _load(self, digest: str) -> Predictor:
         reach("load.read")
-        bundle = released(self._releases, digest)
+        bundle = released(self._releases, digest, self._trust)
         if bundle.manifest.project != self._project:
             msg = (
                 f"{digest[:12]}: is a bundle of project {bundle.manifest.project!r}, not of {self._project!r}"
             )
             raise BundleUnusable(msg)
-        predictor = Predictor(bundle)
-        reach("load.check")
-        check_golden(predictor)  # it runs the rows alone and together, so it also warms the model up
-        return predictor
+        return load(bundle, self._bounds)
 
     def _fail(self, error: str, refused: str | None) -> None:
         self._retry_at = time.monotonic() + _RETRY_S

@@ -11,7 +11,9 @@ from onnxruntime.capi import (
 
 from data.bundles import Bundle, Manifest
 from keepfit.errors import BundleDisagrees, BundleUnusable
+from keepfit.faults import reach
 from keepfit.spec import Column, Value
+from serving.bounds import Bounds, Stops
 
 Numbers = npt.NDArray[np.float64]
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.object_]
@@ -26,16 +28,27 @@ _ERRORS = (
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
     ort_errors.InvalidProtobuf,
+    ort_errors.ModelLoadCanceled,
+    ort_errors.ModelRequiresCompilation,
     ort_errors.NoModel,
     ort_errors.NoSuchFile,
     ort_errors.NotFound,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     ort_errors.EPFail,
+    MemoryError,
     RuntimeError,
     ValueError,
     TypeError,
 )
+_ONNX_ONLY = {
+    # Not ONNX Runtime's own format, which it would know by its first bytes.
+    "session.load_model_format": "ONNX",
+    # A model is its bytes. What it says is in other files is looked for where none can be.
+    "session.model_external_initializers_file_folder_path": "/dev/null/none",
+}
+_LONGEST = 1000
+"""Characters of a fault: a model can have names of any length, and some faults tell them all."""
 
 
 class Predictor:
@@ -45,7 +58,7 @@ class Predictor:
     `target.classes`, or the value. Raises BundleUnusable when the model cannot be loaded or run.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, stops: Stops | None = None) -> None:
         self.bundle = bundle
         self.manifest: Manifest = bundle.manifest
         options = ort.SessionOptions()
@@ -53,11 +66,22 @@ class Predictor:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        for name, value in _ONNX_ONLY.items():
+            options.add_session_config_entry(name, value)
+        self._running: ort.RunOptions | None = None
+        if stops is not None:
+            self._running = running = ort.RunOptions()
+            running.log_severity_level = 4
+            stops.append(lambda: options.set_load_cancellation_flag(True))
+            stops.append(lambda: setattr(running, "terminate", True))
         try:
-            self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+            # Without its second attempt, which would print and load the same again.
+            self._session = ort.InferenceSession(
+                bundle.model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            self._check_names()
         except _ERRORS as fault:
-            raise self._unusable(f"ONNX Runtime cannot load it: {fault}") from fault
-        self._check_names()
+            raise self._unusable(f"ONNX Runtime cannot load it: {told(fault)}") from fault
         self._columns = tuple(self.manifest.columns.items())
         self._order = cell_order(self.manifest.columns)
         self._may_lack_text = any(
@@ -98,9 +122,9 @@ class Predictor:
 
     def _run(self, tensors: Mapping[str, Tensor]) -> Numbers:
         try:
-            found = self._session.run([self.manifest.output], tensors)[0]
+            found = self._session.run([self.manifest.output], tensors, self._running)[0]
         except _ERRORS as fault:
-            raise self._unusable(f"ONNX Runtime cannot run it: {fault}") from fault
+            raise self._unusable(f"ONNX Runtime cannot run it: {told(fault)}") from fault
         return self._answer(np.asarray(found), len(next(iter(tensors.values()))))
 
     def _answer(self, found: npt.NDArray[np.generic], rows: int) -> Numbers:
@@ -115,6 +139,8 @@ class Predictor:
     def _check_names(self) -> None:
         expected = {name: _ONNX_TYPES[column.kind] for name, column in self.manifest.columns.items()}
         found = {node.name: node.type for node in self._session.get_inputs()}
+        if not found:
+            raise self._unusable("the model takes nothing")
         if found != expected:
             name = min(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
             said = (
@@ -125,7 +151,21 @@ class Predictor:
             raise self._unusable(f"it has no output {self.manifest.output!r}")
 
     def _unusable(self, reason: str) -> BundleUnusable:
-        return BundleUnusable(f"version {self.manifest.version} ({self.bundle.digest[:12]}): {reason}")
+        return BundleUnusable(f"{named(self.bundle)}: {reason}")
+
+
+def load(bundle: Bundle, bounds: Bounds) -> Predictor:
+    """Load a bundle and see that it gives its golden outputs, within bounds; raise BundleError otherwise."""
+    with bounds.held(named(bundle)) as stops:
+        predictor = Predictor(bundle, stops)
+        reach("load.check")
+        check_golden(predictor)  # it runs the rows alone and together, so it also warms the model up
+    return predictor
+
+
+def named(bundle: Bundle) -> str:
+    """Name a bundle in what is said of it."""
+    return f"version {bundle.manifest.version} ({bundle.digest[:12]})"
 
 
 def cell_order(columns: Mapping[str, Column]) -> list[str]:
@@ -137,13 +177,20 @@ def check_golden(predictor: Predictor) -> None:
     """Run the golden rows, alone and together; raise BundleDisagrees unless they answer as recorded."""
     manifest = predictor.manifest
     rows = manifest.golden_rows
-    what = f"version {manifest.version} ({predictor.bundle.digest[:12]})"
-    expected = np.array(manifest.golden_outputs, dtype=np.float64)
-    if not rows or expected.shape != (len(rows), manifest.target.outputs):
+    what = named(predictor.bundle)
+    try:
+        expected = np.array(manifest.golden_outputs, dtype=np.float64)
+    except ValueError:  # they differ in length
+        expected = np.empty(0)
+    if not expected.size or expected.shape != (len(rows), manifest.target.outputs):
         msg = f"{what}: has no golden output for each of its golden rows; publish the version again"
         raise BundleDisagrees(msg)
-    together = predictor.predict(rows)
-    alone = np.concatenate([predictor.predict([row]) for row in rows[:_ALONE]])
+    try:
+        together = predictor.predict(rows)
+        alone = np.concatenate([predictor.predict([row]) for row in rows[:_ALONE]])
+    except (OverflowError, TypeError, ValueError) as fault:
+        msg = f"{what}: its golden rows are none that its columns take: {told(fault)}"
+        raise BundleDisagrees(msg) from fault
     for found in (together, alone):
         wrong = ~np.isclose(found, expected[: len(found)], rtol=1e-5, atol=1e-8).all(axis=1)
         if wrong.any():
@@ -153,6 +200,12 @@ def check_golden(predictor: Predictor) -> None:
                 f"{expected[row].tolist()} when it was published"
             )
             raise BundleDisagrees(msg)
+
+
+def told(fault: BaseException) -> str:
+    """Say a fault in one line that can be written anywhere."""
+    text = " ".join(str(fault).split())
+    return "".join(c for c in text[:_LONGEST] if c.isprintable()) or type(fault).__name__
 
 
 def _tensor(column: Column, cells: npt.NDArray[np.generic]) -> Tensor:

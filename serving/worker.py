@@ -12,9 +12,11 @@ from pathlib import Path
 
 from data.backlog import read_backlog
 from data.journal import Journal
-from data.records import now
+from data.records import now, since_boot
 from data.releases import WorkerStatus, forget_lost_workers, read_statuses, remove_status, write_status
+from data.signatures import Trust
 from keepfit.settings import Settings
+from serving.bounds import Bounds
 from serving.capture import Capture
 from serving.connections import OPEN, REFUSED, look_over
 from serving.follower import Follower
@@ -35,9 +37,15 @@ class Worker:
         self.metrics = Metrics()
         self._folder = settings.journal(self.project)
         self._journal = Journal(self._folder, settings.journal_bytes)
-        self.capture = Capture(self._journal)
+        self.capture = Capture(self._journal, durable=settings.durability == "fsync")
         self.line = Line(settings, self.capture)
-        self._follower = Follower(self.slot, settings.releases(self.project), self.project)
+        self._follower = Follower(
+            self.slot,
+            settings.releases(self.project),
+            self.project,
+            Trust.of(settings),
+            Bounds.of(settings),
+        )
         self._host = socket.gethostname()
         self._tasks: list[asyncio.Task[None]] = []
         self._status_fails = False
@@ -80,6 +88,7 @@ class Worker:
         counters["keepfit_generation"] = self.slot.generation
         counters['keepfit_swaps_total{result="served"}'] = self._follower.swaps
         counters['keepfit_swaps_total{result="refused"}'] = self._follower.failures
+        counters["keepfit_capture_failing"] = float(self.capture.failing)
         counters["keepfit_line_rows"] = self.line.rows
         counters["keepfit_runs_total"] = self.line.runs
         counters["keepfit_abandoned_total"] = self.line.abandoned
@@ -89,10 +98,13 @@ class Worker:
             counters[name] = counters.get(name, 0.0) + count
         if live is not None:
             counters["keepfit_version"] = live.version
+        boot, up_s = since_boot()
         return WorkerStatus(
             host=self._host,
             pid=os.getpid(),
             at=now(),
+            boot=boot,
+            up_s=up_s,
             version=live.version if live else None,
             digest=live.digest if live else None,
             generation=self.slot.generation,
@@ -127,6 +139,7 @@ class Worker:
     async def _keep_telling(self) -> None:
         while True:
             await asyncio.sleep(self._settings.status_s)
+            await self.capture.try_again()
             await self._tell()
 
     async def _tell(self) -> None:

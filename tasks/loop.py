@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from data.promotions import Ledger
 from data.quarantine import Quarantine
+from data.signatures import Trust
 from data.store import Store
 from keepfit.loading import load_project
 from keepfit.settings import Settings, secret_key
@@ -50,6 +51,11 @@ class Loop:
     def subject_key(self) -> bytes:
         """The secret that subjects' ids are hashed with, made at first use; empty where no column has one."""
         return b"" if self.project.subject is None else secret_key(self.settings.home / "subject.key")
+
+    @property
+    def trust(self) -> Trust:
+        """Whose bundles may be served."""
+        return Trust.of(self.settings)
 
     @property
     def journal(self) -> Path:

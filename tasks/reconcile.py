@@ -3,9 +3,11 @@
 from datetime import datetime
 
 from data.bundles import Bundle
+from data.leftovers import clear_away
 from data.promotions import Kind, Promotion
+from data.records import now
 from data.releases import Pointer, move_pointer, read_pointer, released
-from keepfit.errors import BundleDamaged, RegistryUnavailable, StateError, VersionNotFound
+from keepfit.errors import BundleError, RegistryUnavailable, StateError, VersionNotFound
 from tasks.loop import Loop
 from tasks.register import fetch, release
 from tasks.swap import promote, settle
@@ -24,6 +26,11 @@ def reconcile(loop: Loop, as_of: datetime) -> list[str]:
         said += _put_alias_right(loop, as_of)
     except RegistryUnavailable as fault:
         said.append(f"what needs the registry was left as it is: {fault}")
+    where = loop.settings
+    folders = (loop.releases, loop.journal, where.snapshots(loop.name), where.reports(loop.name))
+    # By the clock, as the files are: what is left over is left over for every as_of.
+    if removed := clear_away(folders, now()):
+        said.append(f"{removed} files that a killed process left half-written were removed")
     return said
 
 
@@ -39,8 +46,8 @@ def _put_pointer_right(loop: Loop, latest: Promotion) -> list[str]:
     said: list[str] = []
     if latest.version is not None and latest.digest is not None:
         try:
-            released(loop.releases, latest.digest)
-        except BundleDamaged:
+            released(loop.releases, latest.digest, loop.trust)
+        except BundleError:
             release(loop, fetch(loop, latest.version, latest.digest))
             said.append(f"the bundle of version {latest.version} was fetched from the registry")
     wanted = Pointer(latest.digest, latest.version, latest.number)
@@ -82,7 +89,7 @@ def _by_hand(loop: Loop, named: int, latest: Promotion | None, as_of: datetime) 
     try:
         bundle = fetch(loop, named)
         release(loop, bundle)
-    except (VersionNotFound, BundleDamaged) as refusal:
+    except (VersionNotFound, BundleError) as refusal:
         loop.registry.name_champion(latest.version if latest else None, latest.number if latest else 0)
         return [f"the registry's alias was moved back from version {named} by hand: {refusal}"]
     entry = promotion_of(loop, bundle, "by hand", "a person moved the registry's alias", as_of)

@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
-from data.bundles import Bundle, Lineage, copy_bundle, open_bundle, sha256, write_bundle
+from data.bundles import Bundle, Lineage, open_bundle, sha256, write_unsigned
 from data.releases import locked, publish, released
-from keepfit.errors import BundleDamaged, VersionNotFound
+from data.signing import make_key, sign
+from data.statements import Judgement
+from keepfit.errors import BundleError, VersionNotFound
 from keepfit.faults import reach
 from keepfit.gates import Scores
 from keepfit.settings import ROOT, code_commit
@@ -41,30 +43,35 @@ class Candidate:
         return Bundle("unpublished", manifest, self.converted.model)
 
 
-def register(loop: Loop, candidate: Candidate, key: str, tags: dict[str, str]) -> Bundle:
-    """Give a candidate its version, and keep its bundle, its lineage and its scores in the registry.
+def register(loop: Loop, candidate: Candidate, key: str, judgement: Judgement) -> Bundle:
+    """Give a candidate its version, sign its bundle, and keep that with its scores in the registry.
 
     `key` names what it was made from: registering it again gives the same version.
     """
     # One at a time: the registry has no compare-and-set, and fails where two write one version.
-    with locked(loop.releases / ".registering"), tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
+    with locked(loop.releases / ".registering"), tempfile.TemporaryDirectory(prefix="keepfit-") as made_in:
         reach("register.version")
         version = loop.registry.version(key)
         made = candidate.bundle(loop, version)
-        digest = write_bundle(Path(folder), made.model, made.manifest)
+        folder = Path(made_in) / f"{loop.name}-{version}"  # the name that the signature tells
+        digest = write_unsigned(folder, made.model, made.manifest, judgement)
+        make_key(loop.settings.key_file, loop.settings.trusted_folder)
+        sign(folder, loop.settings.key_file)
+        # Before the registry has it: what nobody would serve is no version.
+        bundle = open_bundle(folder, digest, loop.trust)
         lineage = made.manifest.lineage
         told = {f"keepfit.{k}": str(v) for k, v in msgspec.to_builtins(lineage).items() if k != "metrics"}
+        told["verdict"] = "passed" if judgement.promote else "refused"
+        told["reasons"] = "; ".join(judgement.objections or judgement.reasons)
         reach("register.keep")
-        loop.registry.keep(version, Path(folder), {**told, **tags}, lineage.metrics)
+        loop.registry.keep(version, folder, told, lineage.metrics)
         reach("register.kept")
-        return open_bundle(Path(folder), digest)
+        return bundle
 
 
 def release(loop: Loop, bundle: Bundle) -> None:
     """Put a bundle into the release directory; doing it twice changes nothing."""
-    with tempfile.TemporaryDirectory(prefix="keepfit-") as folder:
-        copy_bundle(Path(folder), bundle)
-        publish(Path(folder), bundle.digest, loop.releases)
+    publish(bundle, loop.releases, loop.trust)
 
 
 def fetch(loop: Loop, version: int, digest: str | None = None) -> Bundle:
@@ -74,13 +81,13 @@ def fetch(loop: Loop, version: int, digest: str | None = None) -> Bundle:
     """
     if digest is not None:
         try:
-            return released(loop.releases, digest)
-        except BundleDamaged:
+            return released(loop.releases, digest, loop.trust)
+        except BundleError:
             pass  # the registry has it too
     with loop.registry.bundle(version) as (folder, kept):
         try:
-            bundle = open_bundle(folder, digest or kept)
-        except BundleDamaged as damage:
+            bundle = open_bundle(folder, digest or kept, loop.trust)
+        except BundleError as damage:
             msg = f"{loop.name} version {version}: the registry's bundle does not verify: {damage}"
             raise VersionNotFound(msg) from damage
     if bundle.manifest.version != version or bundle.manifest.project != loop.name:

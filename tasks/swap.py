@@ -11,6 +11,8 @@ from keepfit.faults import reach
 from tasks.loop import Loop
 
 _POLL_S = 0.1
+_LOST_AFTER = 5
+"""A worker that missed so many of its signs of life is not waited for."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def settle(loop: Loop, entry: Promotion, before: Promotion | None) -> Swap:
         workers, objection = _await_workers(loop, entry)
     if objection is None:
         reach("swap.confirmed")
-        loop.ledger.confirm(entry.number, workers)
+        # The alias first: the next flow brings to its end what is not confirmed, and nothing else.
         project_alias(loop, entry)
+        loop.ledger.confirm(entry.number, workers)
         return Swap(replace(entry, workers=workers), workers)
     withdrawal = Promotion(
         kind="withdrawal",
@@ -92,7 +95,7 @@ def _overtaken(loop: Loop, wanted: Pointer) -> str | None:
 def _await_workers(loop: Loop, entry: Promotion) -> tuple[int, str | None]:
     deadline = time.monotonic() + loop.settings.confirm_s
     while True:
-        seen = read_statuses(loop.journal, now())
+        seen = read_statuses(loop.journal, now(), within_s=_LOST_AFTER * loop.settings.status_s)
         refusing = [s for s in seen if s.refused == entry.digest and s.error is not None]
         if refusing:
             return 0, f"worker {refusing[0].pid} refused version {entry.version}: {refusing[0].error}"

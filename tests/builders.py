@@ -2,17 +2,18 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from data.bundles import Bundle, Lineage, Manifest, sha256, write_bundle
+from data.bundles import Bundle, Lineage, Manifest, open_bundle, sha256, write_unsigned
 from data.releases import Pointer, move_pointer, publish
 from keepfit import Column, Target
 from keepfit.spec import Value
 from serving.predictor import Predictor
+from tests.keys import TRUST, seal
 
 Kind = Literal["binary", "multiclass", "regression"]
 
@@ -125,13 +126,23 @@ def manifest(
 def bundle(
     tmp_path: Path, *, version: int = 1, project: str = "flights", kind: Kind = "binary", **changed: object
 ) -> tuple[Path, str]:
-    """Write a real bundle below `tmp_path`; give its folder and its digest. `changed`: the manifest."""
+    """Write a real, signed bundle below `tmp_path`; give its folder and digest. `changed`: the manifest."""
     made = model(kind, version)
     folder = tmp_path / f"bundle-{project}-{kind}-{version}"
-    digest = write_bundle(
-        folder, made, manifest(made, version=version, project=project, kind=kind, **changed)
-    )
-    return folder, digest
+    described = manifest(made, version=version, project=project, kind=kind, **changed)
+    return folder, write_signed(folder, made, described)
+
+
+def write_signed(folder: Path, onnx_model: bytes, described: Manifest) -> str:
+    """Write a bundle, and sign it with the key of the tests; give its digest."""
+    digest = write_unsigned(folder, onnx_model, described)
+    seal(folder)
+    return digest
+
+
+def opened(tmp_path: Path, **how: Any) -> Bundle:
+    """Make a bundle as `bundle` does, and open it."""
+    return open_bundle(*bundle(tmp_path, **how), TRUST)
 
 
 def release(releases: Path, digest_or_none: str | None, version: int | None, promotion: int) -> None:
@@ -143,10 +154,10 @@ def published(
     tmp_path: Path, releases: Path, *, version: int = 1, promotion: int | None = None, **how: object
 ) -> str:
     """Write, publish and make live a bundle; give its digest. Its promotion is numbered as its version."""
-    folder, digest = bundle(tmp_path, version=version, **how)
-    publish(folder, digest, releases)
-    release(releases, digest, version, version if promotion is None else promotion)
-    return digest
+    made = opened(tmp_path, version=version, **how)
+    publish(made, releases, TRUST)
+    release(releases, made.digest, version, version if promotion is None else promotion)
+    return made.digest
 
 
 def checked(onnx_model: bytes) -> None:

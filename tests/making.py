@@ -15,6 +15,7 @@ from keepfit.settings import Settings
 from keepfit.spec import Value
 from tasks.loop import Loop
 from tests.fakes import FakeRegistry
+from tests.keys import SETTINGS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -129,5 +130,5 @@ class LoopOnFakes(Loop):
 
 def loop(home: Path, of: Project | None = None, **settings: Any) -> LoopOnFakes:
     """Open a loop below `home`, which waits for workers but a moment."""
-    where = Settings(home=home, **({"confirm_s": 0.3} | settings))
+    where = Settings(home=home, **({"confirm_s": 0.3} | SETTINGS | settings))
     return LoopOnFakes(of or project(), where, Store(where.store_url))

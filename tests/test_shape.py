@@ -22,9 +22,11 @@ OUTSIDE = {"examples", "benchmarks", "tests"}
 PACKAGES = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - OUTSIDE)
 
 DOORWAYS = {
+    "cryptography": {"data.signatures", "data.signing"},
     "evidently": {"monitoring.reports"},
     "great_expectations": {"data.expectations"},
     "mlflow": {"data.registry"},
+    "model_signing": {"data.signing"},
     "onnx": {"tasks.convert", "tasks.export"},
     "onnxruntime": {"serving.predictor"},
     "skl2onnx": {"tasks.convert"},
@@ -43,7 +45,7 @@ DOORWAYS = {
 }
 TOO_HEAVY_TO_SERVE = {
     *("prefect", "mlflow", "great_expectations", "evidently", "pandas", "sklearn"),
-    *("sqlalchemy", "pyarrow", "onnx", "skl2onnx", "typer"),
+    *("sqlalchemy", "pyarrow", "onnx", "skl2onnx", "typer", "model_signing", "sigstore"),
 }
 TOO_HEAVY_TO_LOOK = {
     "prefect",

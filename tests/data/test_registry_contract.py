@@ -18,6 +18,7 @@ from keepfit.settings import Settings
 from tests.builders import bundle
 from tests.control.little import free_port
 from tests.fakes import FakeRegistry
+from tests.keys import TRUST, seal
 
 
 class SomeRegistry(Protocol):
@@ -98,8 +99,17 @@ def test_a_bundle_that_was_kept_is_fetched_byte_by_byte(registry: SomeRegistry, 
     registry.keep(1, folder, {"reason": "drift"}, {"roc_auc": 0.7})
     with registry.bundle(1) as (there, kept):  # type: ignore[attr-defined]
         assert kept == digest
-        assert open_bundle(there, kept) == open_bundle(folder, digest)
+        assert open_bundle(there, kept, TRUST) == open_bundle(folder, digest, TRUST)
     assert not there.exists()
+
+
+def test_a_bundle_that_was_signed_anew_can_be_kept_again(registry: SomeRegistry, tmp_path: Path) -> None:
+    folder, digest = bundle(tmp_path, version=registry.version("a"))
+    registry.keep(1, folder, {"reason": "drift"}, {"roc_auc": 0.7})
+    seal(folder)
+    registry.keep(1, folder, {}, {})
+    with registry.bundle(1) as (there, kept):  # type: ignore[attr-defined]
+        assert open_bundle(there, kept, TRUST) == open_bundle(folder, digest, TRUST)
 
 
 def test_keeping_a_bundle_twice_changes_nothing(registry: SomeRegistry, tmp_path: Path) -> None:
@@ -107,7 +117,7 @@ def test_keeping_a_bundle_twice_changes_nothing(registry: SomeRegistry, tmp_path
     for _ in range(2):
         registry.keep(1, folder, {"reason": "drift"}, {"roc_auc": 0.7})
     with registry.bundle(1) as (there, kept):  # type: ignore[attr-defined]
-        assert open_bundle(there, kept).digest == digest
+        assert open_bundle(there, kept, TRUST).digest == digest
 
 
 def test_a_version_for_which_nothing_was_kept_has_no_bundle(registry: SomeRegistry) -> None:

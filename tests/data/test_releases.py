@@ -1,15 +1,17 @@
+import errno
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data.bundles import MODEL
-from data.records import now
+from data.records import now, since_boot
 from data.releases import (
     POINTER,
     Pointer,
@@ -24,7 +26,8 @@ from data.releases import (
     write_status,
 )
 from keepfit.errors import BundleDamaged, StateError
-from tests.builders import bundle
+from tests.builders import opened
+from tests.keys import TRUST
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -34,34 +37,33 @@ def status(pid: int, at: datetime = NOON, **changed: object) -> WorkerStatus:
 
 
 def test_a_published_bundle_is_opened_by_its_digest(tmp_path: Path) -> None:
-    folder, digest = bundle(tmp_path, version=4)
-    publish(folder, digest, tmp_path / "releases")
-    assert released(tmp_path / "releases", digest).manifest.version == 4
+    made = opened(tmp_path, version=4)
+    publish(made, tmp_path / "releases", TRUST)
+    assert released(tmp_path / "releases", made.digest, TRUST) == made
 
 
 def test_publishing_twice_changes_nothing(tmp_path: Path) -> None:
-    folder, digest = bundle(tmp_path)
+    made = opened(tmp_path)
     releases = tmp_path / "releases"
-    first = publish(folder, digest, releases)
-    assert publish(folder, digest, releases) == first
-    assert [path.name for path in releases.iterdir()] == [digest]
+    first = publish(made, releases, TRUST)
+    assert publish(made, releases, TRUST) == first
+    assert [path.name for path in releases.iterdir()] == [made.digest]
 
 
 def test_publishing_at_the_same_time_leaves_one_bundle_and_no_remains(tmp_path: Path) -> None:
-    folder, digest = bundle(tmp_path)
+    made = opened(tmp_path)
     releases = tmp_path / "releases"
     with ThreadPoolExecutor(8) as publishers:
-        homes = list(publishers.map(lambda _: publish(folder, digest, releases), range(8)))
-    assert set(homes) == {releases / digest}
-    assert [path.name for path in releases.iterdir()] == [digest]
-    assert released(releases, digest)
+        homes = list(publishers.map(lambda _: publish(made, releases, TRUST), range(8)))
+    assert set(homes) == {releases / made.digest}
+    assert [path.name for path in releases.iterdir()] == [made.digest]
+    assert released(releases, made.digest, TRUST)
 
 
 def test_a_damaged_bundle_is_not_published(tmp_path: Path) -> None:
-    folder, digest = bundle(tmp_path)
-    (folder / MODEL).write_bytes(b"something else")
+    made = msgspec.structs.replace(opened(tmp_path), model=b"something else")
     with pytest.raises(BundleDamaged):
-        publish(folder, digest, tmp_path / "releases")
+        publish(made, tmp_path / "releases", TRUST)
     assert list((tmp_path / "releases").iterdir()) == []
 
 
@@ -128,15 +130,51 @@ def test_the_status_file_of_a_worker_that_was_killed_is_taken_away_in_time(tmp_p
     write_status(tmp_path, alive)
     forget_lost_workers(tmp_path, now() + timedelta(seconds=30))
     assert [status.pid for status in read_statuses(tmp_path, now())] == [1, 2]
-    an_hour_ago = now().timestamp() - 3600
-    os.utime(tmp_path / "h-1.status.json", (an_hour_ago, an_hour_ago))
+    write_status(tmp_path, status(1, now() - timedelta(hours=1), host="h"))
     forget_lost_workers(tmp_path, now())
-    assert [status.pid for status in read_statuses(tmp_path, now())] == [2]
+    assert [path.name for path in tmp_path.iterdir()] == ["h-2.status.json"]
+
+
+def test_a_status_from_before_a_clock_was_set_back_is_no_sign_of_life(tmp_path: Path) -> None:
+    write_status(tmp_path, status(1, NOON + timedelta(days=1)))
+    assert read_statuses(tmp_path, NOON) == []
+    forget_lost_workers(tmp_path, NOON)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_who_was_seen_lately_on_this_machine_is_known_by_the_clock_that_nobody_sets(
+    tmp_path: Path, days: int
+) -> None:
+    boot, up_s = since_boot()
+    for pid, age_s in ((1, 4.0), (2, 60.0)):
+        write_status(tmp_path, status(pid, NOON + timedelta(days=days), boot=boot, up_s=up_s - age_s))
+    assert [seen.pid for seen in read_statuses(tmp_path, NOON)] == [1]
+
+
+def test_a_status_of_the_time_before_the_machine_began_again_is_none_of_a_worker(tmp_path: Path) -> None:
+    write_status(tmp_path, status(1, NOON - timedelta(hours=1), boot="another", up_s=since_boot()[1]))
+    assert read_statuses(tmp_path, NOON) == []
 
 
 def test_a_published_bundle_that_was_damaged_is_replaced_by_publishing_it_again(tmp_path: Path) -> None:
-    folder, digest = bundle(tmp_path, version=4)
-    home = publish(folder, digest, tmp_path / "releases")
+    made = opened(tmp_path, version=4)
+    home = publish(made, tmp_path / "releases", TRUST)
     (home / MODEL).write_bytes(b"something else")
-    publish(folder, digest, tmp_path / "releases")
-    assert released(tmp_path / "releases", digest).manifest.version == 4
+    publish(made, tmp_path / "releases", TRUST)
+    assert released(tmp_path / "releases", made.digest, TRUST) == made
+
+
+def test_a_status_is_told_where_there_is_no_room_for_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_status(tmp_path, status(1, generation=1, error="long " * 10))
+    monkeypatch.setattr(Path, "replace", no_room)
+    write_status(tmp_path, status(1, generation=2))
+    with pytest.raises(OSError, match="No space left"):
+        write_status(tmp_path, status(2))
+    assert [(seen.pid, seen.generation) for seen in read_statuses(tmp_path, NOON)] == [(1, 2)]
+    assert len(list(tmp_path.iterdir())) == 1

@@ -2,15 +2,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from data.decisions import Decision
 from data.examples import query_examples
+from data.statements import Statement
 from flows.feedback import Feedback, feedback
 from flows.retrain import retrain
 from flows.watch import Watched, watch
 from keepfit.settings import Settings
 from tasks.collect import Collected
+from tasks.register import fetch
 from tests.e2e.worlds import LATER, MOVED, PER_DAY, World, world_on
 
 pytestmark = pytest.mark.e2e
@@ -128,6 +131,17 @@ def test_the_registry_has_the_champion_with_its_lineage(turned: Turned) -> None:
         entry = turned.world.loop.ledger.champion()
         assert entry is not None
         assert digest == entry.digest
+
+
+def test_the_champions_statement_says_what_was_decided_and_on_what(turned: Turned) -> None:
+    decision = turned.second
+    champion = fetch(turned.world.loop, 2)
+    told = msgspec.json.decode(champion.statement_bytes, type=Statement).predicate
+    assert (told.version, told.snapshot_id) == (decision.version, decision.snapshot_id)
+    assert told.judgement is not None
+    assert (told.judgement.promote, told.judgement.champion) == (True, 1)
+    assert (told.judgement.reasons, told.judgement.asked_by) == (decision.reasons, decision.reason)
+    assert told.judgement.gain_low == decision.gain_low
 
 
 @pytest.mark.parametrize("as_of", [LATER - timedelta(days=1), MOVED])

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from control.stack import Stack
-from data.bundles import open_bundle
-from data.releases import read_pointer
+from data.releases import read_pointer, released
+from data.signatures import Trust
 from examples.flights import history
 from keepfit.settings import ROOT, Settings
 from serving.client import Client
@@ -132,7 +132,7 @@ def test_the_service_answers_as_the_published_bundle_does(turned: Turned) -> Non
     pointer = read_pointer(releases)
     assert pointer is not None
     assert pointer.digest is not None
-    expected = Predictor(open_bundle(releases / pointer.digest, pointer.digest)).predict(rows)
+    expected = Predictor(released(releases, pointer.digest, Trust.of(turned.settings))).predict(rows)
     given = [prediction.probabilities[1] for prediction in answered.predictions if prediction.probabilities]
     np.testing.assert_allclose(given, expected[:, 0], rtol=1e-6)
     assert len(set(given)) == len(rows), "the categories and the weather count for something"

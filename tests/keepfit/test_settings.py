@@ -42,6 +42,8 @@ def test_a_child_process_reads_what_its_parent_told(there: Any) -> None:
         ("KEEPFIT_CONNECTIONS", "0", "a whole number above 0"),
         ("KEEPFIT_CAPTURE_SHARE", "1.5", "a share above 0 and up to 1"),
         ("KEEPFIT_LOG", "xml", "one of text, json"),
+        ("KEEPFIT_CAPTURE", "always", "one of optional, required"),
+        ("KEEPFIT_DURABILITY", "sync", "one of process, fsync"),
         ("KEEPFIT_CONFIRM_S", "soon", "a number above 0"),
         ("KEEPFIT_CONFIRM_S", "nan", "a number above 0"),
         ("KEEPFIT_POLL_S", "inf", "a number above 0"),
@@ -74,6 +76,19 @@ def test_a_home_is_found_from_any_working_folder(monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEEPFIT_HOME", "state")
     assert Settings.from_env().home == tmp_path / "state"
+
+
+def test_the_keys_are_in_the_home_unless_they_are_said_to_be_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at_home = Settings(home=tmp_path)
+    assert at_home.key_file == tmp_path / "keys" / "signing.pem"
+    assert at_home.trusted_folder == tmp_path / "keys" / "trusted"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEEPFIT_SIGNING_KEY", "/elsewhere/key.pem")
+    monkeypatch.setenv("KEEPFIT_TRUSTED_KEYS", "friends")
+    told = Settings.from_env()
+    assert (told.key_file, told.trusted_folder) == (Path("/elsewhere/key.pem"), tmp_path / "friends")
 
 
 def test_every_project_has_folders_of_its_own() -> None:

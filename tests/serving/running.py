@@ -20,6 +20,7 @@ from data.releases import WorkerStatus, read_statuses
 from keepfit.settings import ROOT, Settings
 from serving.client import Client
 from tests.builders import Kind, published
+from tests.keys import SETTINGS
 
 JSON = {"Content-Type": "application/json"}
 
@@ -47,6 +48,7 @@ class Server:
 
     def __init__(self, home: Path, **changed: Any) -> None:
         fast = Settings(home=home, serving_port=free_port(), poll_s=0.02, status_s=0.1, workers=2)
+        fast = replace(fast, **SETTINGS)
         self.settings = replace(fast, **changed)
         self.url = self.settings.serving_url
         self.client = Client(self.url, timeout_s=30)
@@ -56,8 +58,8 @@ class Server:
         home.mkdir(parents=True, exist_ok=True)
         self._log = home / "serving.log"
 
-    def start(self) -> "Server":
-        env = {**self.settings.environment(), "PATH": os.environ["PATH"]}
+    def start(self, **environment: str) -> "Server":
+        env = {**self.settings.environment(), "PATH": os.environ["PATH"], **environment}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "serving"], cwd=ROOT, env=env, stderr=log)
         eventually(lambda: len(self.statuses()) == self.settings.workers)

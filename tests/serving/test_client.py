@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from data.bundles import write_bundle
+from data.bundles import open_bundle
 from data.releases import publish
 from keepfit import Column, Target
 from keepfit.errors import KeyReused, RequestRefused, ServiceUnavailable
 from keepfit.settings import ROOT
 from serving.client import Client
 from serving.contract import PredictAnswer, Row
-from tests.builders import ROW, manifest, release
+from tests.builders import ROW, manifest, release, write_signed
+from tests.keys import TRUST
 from tests.serving.running import Serve, Server, eventually
 
 ANSWER = {"version": 3, "captured": True, "predictions": [{"prediction_id": "a", "output": 1}]}
@@ -173,7 +174,7 @@ def _promote_churn(server: Server) -> None:
         golden_rows=[{"plan": "basic", "months": 7}],
     )
     folder: Path = server.settings.home / "churn"
-    digest = write_bundle(folder, onnx_model, described)
-    publish(folder, digest, server.releases)
+    digest = write_signed(folder, onnx_model, described)
+    publish(open_bundle(folder, digest, TRUST), server.releases, TRUST)
     release(server.releases, digest, 7, 1)
     eventually(lambda: all(status.digest == digest for status in server.statuses()))

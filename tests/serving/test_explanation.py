@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from data.bundles import Bundle, open_bundle
+from data.bundles import Bundle
 from examples.flights import history
 from examples.flights.project import project as flights_project
 from keepfit.errors import BundleUnusable, RequestRefused
@@ -33,7 +33,7 @@ from serving.worker import Worker
 from tasks.check import made_examples
 from tasks.convert import convert, make_manifest
 from tasks.train import train
-from tests.builders import ROW, TARGETS, bundle
+from tests.builders import ROW, TARGETS, opened
 from tests.builders import manifest as some_manifest
 from tests.making import project
 from tests.serving.running import Serve, Server
@@ -223,7 +223,7 @@ def test_the_same_row_has_the_same_explanation(flights: Flights) -> None:
 
 
 def test_a_feature_that_the_model_does_not_use_adds_nothing(tmp_path: Path) -> None:
-    found, _ = explained(Predictor(open_bundle(*bundle(tmp_path, version=7, kind="regression"))), ROW)
+    found, _ = explained(Predictor(opened(tmp_path, version=7, kind="regression")), ROW)
     assert found == Explanation(
         baseline=pytest.approx(70_000 + GOLDEN_DISTANCE),
         contributions={
@@ -332,7 +332,7 @@ class Asker:
 
 
 def held(tmp_path: Path) -> Held:
-    return Held(open_bundle(*bundle(tmp_path, version=7, kind="regression")))
+    return Held(opened(tmp_path, version=7, kind="regression"))
 
 
 def test_predictions_are_answered_while_an_answer_is_explained(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_whoever_comes_when_too_many_wait_is_refused_and_not_answered(tmp_path: 
 
 
 def test_an_answer_for_whose_explanation_no_time_is_left_says_so(tmp_path: Path) -> None:
-    model = Predictor(open_bundle(*bundle(tmp_path, version=7, kind="regression")))
+    model = Predictor(opened(tmp_path, version=7, kind="regression"))
     (row,) = asyncio.run(Asker(tmp_path, model, explain_s=-1.0).ask()).predictions
     assert (row.output, row.explanation) == (70_733, None)
     assert row.unexplained is not None
@@ -375,7 +375,7 @@ def test_an_answer_for_whose_explanation_no_time_is_left_says_so(tmp_path: Path)
 
 
 def test_an_answer_whose_mixtures_the_model_refuses_says_so(tmp_path: Path) -> None:
-    model = Unmixed(open_bundle(*bundle(tmp_path, version=7, kind="regression")))
+    model = Unmixed(opened(tmp_path, version=7, kind="regression"))
     (row,) = asyncio.run(Asker(tmp_path, model).ask()).predictions
     assert (row.output, row.explanation) == (70_733, None)
     assert row.unexplained == (

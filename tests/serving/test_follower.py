@@ -2,18 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from data.bundles import MODEL
+from data.bundles import MODEL, SIGNATURE
 from data.releases import POINTER, Pointer, move_pointer
+from data.signing import make_key
 from serving.follower import Follower
 from serving.slot import ModelSlot
 from tests.builders import bundle, published, release
+from tests.keys import TRUST, seal
 
 
 class Following:
     def __init__(self, tmp_path: Path) -> None:
         self.slot = ModelSlot()
         self.releases = tmp_path / "releases"
-        self.follower = Follower(self.slot, self.releases, "flights")
+        self.follower = Follower(self.slot, self.releases, "flights", TRUST)
 
     @property
     def version(self) -> int | None:
@@ -82,6 +84,13 @@ def refused_release(following: Following, tmp_path: Path, how: str) -> str:
         release(following.releases, digest, 2, promotion=2)
         return digest
     digest = published(tmp_path, following.releases, version=2)
+    if how == "unsigned":
+        (following.releases / digest / SIGNATURE).unlink()
+        return digest
+    if how == "signed by a stranger":
+        make_key(tmp_path / "stranger.pem", tmp_path / "strangers")
+        seal(following.releases / digest, tmp_path / "stranger.pem")
+        return digest
     damaged = following.releases / digest / MODEL
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     return digest
@@ -91,7 +100,9 @@ REASONS = {
     "disagrees": "golden row 0 gives",
     "of another project": "is a bundle of project 'churn'",
     "never published": "no readable bundle",
-    "damaged": "is not what its manifest names",
+    "unsigned": "has no model.sig",
+    "signed by a stranger": "is signed by a key that is not trusted",
+    "damaged": "is not what its signature names",
 }
 
 

@@ -3,15 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.bundles import Bundle, open_bundle
+from data.bundles import Bundle
 from keepfit import Column
 from keepfit.errors import BundleDisagrees, BundleUnusable
 from serving.predictor import Predictor, check_golden
-from tests.builders import COLUMNS, ROW, TARGETS, Kind, bundle, checked, manifest, model
+from tests.builders import COLUMNS, ROW, TARGETS, Kind, checked, manifest, model, opened
 
 
 def predictor(tmp_path: Path, kind: Kind = "regression", version: int = 7, **changed: object) -> Predictor:
-    return Predictor(open_bundle(*bundle(tmp_path, version=version, kind=kind, **changed)))
+    return Predictor(opened(tmp_path, version=version, kind=kind, **changed))
 
 
 @pytest.mark.parametrize("kind", list(TARGETS))

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.bundles import open_bundle
 from serving.contract import Row
 from serving.predictor import Predictor
 from serving.slot import LiveModel, ModelSlot
 from serving.typed import cells_of
-from tests.builders import ROW, bundle, told_version
+from tests.builders import ROW, opened, told_version
 
 
 def told_by(live: LiveModel, rows: int) -> set[int]:
@@ -23,10 +22,7 @@ def told_by(live: LiveModel, rows: int) -> set[int]:
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Predictor]:
     folder: Path = tmp_path_factory.mktemp("bundles")
-    return {
-        version: Predictor(open_bundle(*bundle(folder, version=version, kind="regression")))
-        for version in (1, 2, 3)
-    }
+    return {version: Predictor(opened(folder, version=version, kind="regression")) for version in (1, 2, 3)}
 
 
 def test_an_empty_slot_has_no_live_model() -> None:

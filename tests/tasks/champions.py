@@ -9,6 +9,7 @@ from data.records import now
 from data.releases import Pointer, WorkerStatus, move_pointer, write_status
 from tasks.register import release
 from tests.builders import bundle
+from tests.keys import seal
 from tests.making import NOON, LoopOnFakes
 
 
@@ -16,8 +17,9 @@ def kept(loop: LoopOnFakes, tmp_path: Path, released: bool = True, **manifest: A
     """Register the next version with a real bundle, and release it."""
     version = loop.registry.version(f"key-{len(loop.fake.keys)}")
     folder, digest = bundle(tmp_path, **({"version": version, "project": loop.name} | manifest))
+    seal(folder, loop.settings.key_file)
     loop.registry.keep(version, folder, {}, {})
-    opened = open_bundle(folder, digest)
+    opened = open_bundle(folder, digest, loop.trust)
     if released:
         release(loop, opened)
     return opened

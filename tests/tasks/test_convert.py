@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.bundles import Bundle, Manifest, open_bundle, write_bundle
+from data.bundles import Bundle, Manifest, open_bundle
 from data.examples import Examples
 from keepfit import Column
 from keepfit.errors import ConversionError
@@ -14,6 +14,8 @@ from tasks.check import made_examples
 from tasks.convert import Converted, convert, golden_rows, make_manifest, with_float32_thresholds
 from tasks.train import answer, train
 from tests.builders import manifest as some_manifest
+from tests.builders import write_signed
+from tests.keys import TRUST
 from tests.making import TARGETS, estimator, project
 
 LINEAGE = some_manifest(b"no model", version=1).lineage
@@ -39,8 +41,8 @@ def test_what_is_served_is_what_was_trained(kind: str) -> None:
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_bundle_that_is_written_passes_its_own_golden_rows(tmp_path: Path, kind: str) -> None:
     _, manifest, model = described(project(kind), made_examples(project(kind), 400, seed=0))
-    digest = write_bundle(tmp_path, model, manifest)
-    check_golden(Predictor(open_bundle(tmp_path, digest)))
+    digest = write_signed(tmp_path, model, manifest)
+    check_golden(Predictor(open_bundle(tmp_path, digest, TRUST)))
 
 
 ODD = [

@@ -8,15 +8,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from data.bundles import Bundle, open_bundle
+from data.bundles import Bundle
 from data.examples import Examples
 from keepfit import Column
 from tasks.check import made_examples
 from tasks.convert import convert, make_manifest
 from tasks.evaluate import evaluate, parity, unanswered
 from tasks.train import train
-from tests.builders import bundle
 from tests.builders import manifest as some_manifest
+from tests.builders import opened as made_bundle
 from tests.making import FEATURES, project
 from tests.monitoring.windows_of import window
 
@@ -38,8 +38,7 @@ class Fitted:
 
 
 def opened(tmp_path: Path, version: int) -> Bundle:
-    folder, digest = bundle(tmp_path, version=version, kind="regression")
-    return open_bundle(folder, digest)
+    return made_bundle(tmp_path, version=version, kind="regression")
 
 
 def holdout() -> Examples:

@@ -83,7 +83,7 @@ def test_a_bundle_that_was_lost_or_damaged_comes_from_the_registry(
     model = made.releases / first.digest / MODEL
     model.unlink() if damage == "lost" else model.write_bytes(b"other")
     assert reconcile(made, NOON) == ["the bundle of version 1 was fetched from the registry"]
-    assert released(made.releases, first.digest) == first
+    assert released(made.releases, first.digest, made.trust) == first
 
 
 def test_a_promotion_that_its_flow_left_before_the_pointer_moved_is_finished(

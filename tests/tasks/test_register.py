@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from data.bundles import MODEL, Bundle
+from data.bundles import MODEL, SIGNATURE, Bundle
 from data.releases import released
+from data.statements import Judgement
 from keepfit.errors import ServiceUnavailable, VersionNotFound
 from keepfit.spec import Project
 from serving.predictor import Predictor, check_golden
@@ -20,6 +21,9 @@ from tests.making import LoopOnFakes, estimator, loop, project
 from tests.tasks.champions import kept
 
 LINEAGE = manifest(b"no model", version=1).lineage
+JUDGED = Judgement(
+    promote=True, asked_by="a test", reasons=("it is better",), challenger_scores={"roc_auc": math.nan}
+)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def candidate() -> Candidate:
 def test_a_candidate_becomes_a_version_whose_bundle_the_registry_keeps(
     made: LoopOnFakes, candidate: Candidate
 ) -> None:
-    bundle = register(made, candidate, "key", {"decision": "promoted"})
+    bundle = register(made, candidate, "key", JUDGED)
     assert (bundle.manifest.version, bundle.manifest.project) == (1, "made")
     assert bundle.manifest.lineage.metrics == {"neg_log_loss": -0.5}
     assert fetch(made, 1) == bundle
@@ -49,16 +53,17 @@ def test_a_candidate_becomes_a_version_whose_bundle_the_registry_keeps(
 def test_a_retrain_that_is_run_again_registers_the_same_version_with_the_same_bytes(
     made: LoopOnFakes, candidate: Candidate
 ) -> None:
-    one, again = (register(made, candidate, "key", {}) for _ in range(2))
-    assert one == again
-    assert register(made, candidate, "another key", {}).manifest.version == 2
+    one, again = (register(made, candidate, "key", JUDGED) for _ in range(2))
+    assert one.files() | {SIGNATURE: b""} == again.files() | {SIGNATURE: b""}
+    assert one.digest == again.digest
+    assert register(made, candidate, "another key", JUDGED).manifest.version == 2
 
 
 def test_a_refused_challenger_whose_score_is_no_number_is_registered_too(
     made: LoopOnFakes, candidate: Candidate
 ) -> None:
     scored = candidate.scored({"neg_log_loss": -0.5, "roc_auc": math.nan})
-    assert register(made, scored, "key", {}).manifest.lineage.metrics == {"neg_log_loss": -0.5}
+    assert register(made, scored, "key", JUDGED).manifest.lineage.metrics == {"neg_log_loss": -0.5}
 
 
 def test_what_was_released_is_found_while_the_registry_is_away(made: LoopOnFakes, tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_what_is_damaged_here_comes_from_the_registry_and_can_be_released_again(
     found = fetch(made, 1, bundle.digest)
     assert found == bundle
     release(made, found)
-    assert released(made.releases, bundle.digest) == bundle
+    assert released(made.releases, bundle.digest, made.trust) == bundle
 
 
 def test_a_digest_that_the_registry_does_not_have_is_not_found(made: LoopOnFakes, tmp_path: Path) -> None:
@@ -89,7 +94,7 @@ def test_a_digest_that_the_registry_does_not_have_is_not_found(made: LoopOnFakes
 def test_releasing_keeps_every_byte(made: LoopOnFakes, tmp_path: Path) -> None:
     bundle: Bundle = kept(made, tmp_path)
     release(made, bundle)
-    assert released(made.releases, bundle.digest) == bundle
+    assert released(made.releases, bundle.digest, made.trust) == bundle
 
 
 def build() -> Any:

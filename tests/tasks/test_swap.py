@@ -7,6 +7,7 @@ import pytest
 from data.records import now
 from data.releases import Pointer, move_pointer, read_pointer
 from keepfit.errors import ChampionChanged
+from tasks.reconcile import settle_latest
 from tasks.swap import promote
 from tests.making import DAY, NOON, LoopOnFakes, loop
 from tests.tasks.champions import crown, kept, promotion, worker
@@ -30,6 +31,23 @@ def test_a_promotion_is_confirmed_when_all_workers_serve_it(made: LoopOnFakes, t
     assert champion is not None
     assert (champion.version, champion.workers) == (1, 3)
     assert read_pointer(made.releases) == Pointer(first.digest, 1, 1)
+    assert (made.fake.named, made.fake.promotion) == (1, 1)
+
+
+def test_a_flow_that_dies_while_it_moves_the_alias_leaves_that_to_the_next(
+    made: LoopOnFakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = kept(made, tmp_path)
+    worker(made, 1, first)
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(made.fake, "name_champion", die)
+        with pytest.raises(SystemExit):
+            promote(made, promotion(first), None)
+    settle_latest(made)
     assert (made.fake.named, made.fake.promotion) == (1, 1)
 
 

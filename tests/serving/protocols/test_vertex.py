@@ -16,6 +16,7 @@ from keepfit.errors import StackError
 from keepfit.settings import ROOT, Settings
 from serving.__main__ import settings_of
 from tests.builders import ROW, published
+from tests.keys import TRUSTED
 from tests.serving.running import eventually, free_port
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +30,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
-        env = {"PATH": os.environ["PATH"], "KEEPFIT_HOME": str(tmp_path), "KEEPFIT_WORKERS": "1", **variables}
+        env = {"PATH": os.environ["PATH"], "KEEPFIT_HOME": str(tmp_path), "KEEPFIT_WORKERS": "1"}
+        env |= {"KEEPFIT_TRUSTED_KEYS": str(TRUSTED), **variables}
         command = [sys.executable, "-m", "serving", *arguments]
         started.append(subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE))
         return started[-1]
