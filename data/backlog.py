@@ -1,5 +1,6 @@
 """How much of the journal no drain has taken in yet, as whoever has only the folder can tell."""
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ from data.journal import journal_files
 from data.records import new_id
 
 _DRAINED = "drained.json"
+
+_log = logging.getLogger(__name__)
 
 
 class Drained(Struct, frozen=True):
@@ -29,12 +32,16 @@ class Backlog(Struct, frozen=True):
 
 
 def note_drained(folder: Path, positions: Mapping[str, int], at: datetime) -> None:
-    """Note how far a drain came."""
+    """Note how far a drain came; where that cannot be written, the drain was no worse for it."""
     if not folder.is_dir():
         return
     coming = folder / f".{_DRAINED}.{new_id()}"
-    coming.write_bytes(msgspec.json.encode(Drained(at, dict(positions))))
-    coming.replace(folder / _DRAINED)
+    try:
+        coming.write_bytes(msgspec.json.encode(Drained(at, dict(positions))))
+        coming.replace(folder / _DRAINED)
+    except OSError as fault:
+        coming.unlink(missing_ok=True)
+        _log.warning("%s: how far the drain came could not be noted: %s", folder, fault.strerror)
 
 
 def read_backlog(folder: Path, at: datetime) -> Backlog:

@@ -4,18 +4,20 @@ A line is `crc32 json\n`. A worker opens a new file and never reopens one; while
 the file's lock, so whoever can lock a file knows that nothing will be added to it.
 """
 
+import errno
 import fcntl
 import os
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from data.records import Entry, new_id
-from keepfit.errors import CaptureFailed
+from data.records import AcknowledgedLabels, Entry, new_id
+from keepfit.errors import NO_ROOM, CaptureFailed
 from keepfit.faults import reach
 
 SUFFIX = ".journal"
@@ -26,6 +28,12 @@ _decode = msgspec.json.Decoder(Entry).decode
 def encode_line(entry: Entry) -> bytes:
     """Write an entry as one line; lines that stand one after the other may be appended together."""
     body = _encode(entry)
+    return b"%08x %b\n" % (zlib.crc32(body), body)
+
+
+def empty_line(size: int) -> bytes:
+    """Write an entry of nothing as one line of at least so many bytes, to see whether there is room."""
+    body = _encode(AcknowledgedLabels(())).ljust(size)
     return b"%08x %b\n" % (zlib.crc32(body), body)
 
 
@@ -44,7 +52,7 @@ class Journal:
         self._size = 0
         self.name = ""
         self.lost: set[str] = set()
-        """Files whose sync failed: nothing in them may be acknowledged any more."""
+        """Files whose sync failed, or that were removed: nothing in them may be acknowledged any more."""
 
     def append(self, entry: Entry) -> str:
         """Add one line whole or not at all and name its file; raise CaptureFailed when it could not be."""
@@ -53,15 +61,14 @@ class Journal:
     def append_lines(self, lines: bytes) -> str:
         """Add lines of `encode_line` in one write, each whole or not at all, and name their file.
 
-        Raises CaptureFailed when not all could be written: the first of them may then be in the file.
+        Raises CaptureFailed when not all could be written; it says how many of the first are in the file.
         """
         try:
-            if self._file is None or self._size >= self._max_bytes or self.name in self.lost:
+            if self._file is None or self._size >= self._max_bytes or not self._in_place():
                 self._next_file()
-            self._write(lines)
         except OSError as fault:
-            msg = f"{self._folder / self.name}: could not be written: {fault.strerror}; free space there"
-            raise CaptureFailed(msg) from fault
+            raise _failed(self._folder, "written", fault) from fault
+        self._write(lines)
         return self.name
 
     def sync(self) -> None:
@@ -75,11 +82,12 @@ class Journal:
             try:
                 reach("journal.sync", self._file)
                 os.fdatasync(self._file)
+                if not self._in_place():
+                    raise FileNotFoundError(errno.ENOENT, "it was removed")
             except OSError as fault:
                 # The kernel may have dropped the pages, and a second sync would say nothing of it.
                 self.lost.add(self.name)
-                msg = f"{self._folder / self.name}: could not be synced: {fault.strerror}; free space there"
-                raise CaptureFailed(msg) from fault
+                raise _failed(self._folder / self.name, "synced", fault) from fault
             reach("journal.synced", self._file)
 
     def close(self) -> None:
@@ -90,12 +98,25 @@ class Journal:
             descriptor, self._file = self._file, None
             try:
                 if self.name not in self.lost:
+                    reach("journal.sync", descriptor)
                     os.fsync(descriptor)
+                    reach("journal.synced", descriptor)
             except OSError:
                 self.lost.add(self.name)
                 raise
             finally:
                 os.close(descriptor)
+
+    def _in_place(self) -> bool:
+        """Say whether the open file is one to write to: not lost, and not removed."""
+        if self.name in self.lost:
+            return False
+        assert self._file is not None
+        if os.fstat(self._file).st_nlink:
+            return True
+        # Whoever removed it, or its folder, removed its lines: those that wait for a sync are lost too.
+        self.lost.add(self.name)
+        return False
 
     def _write(self, lines: bytes) -> None:
         assert self._file is not None
@@ -104,11 +125,13 @@ class Journal:
             reach("journal.write", self._file, lines)
             while written < len(lines):
                 written += os.write(self._file, lines[written:] if written else lines)
-        except OSError:
+        except OSError as fault:
             # A drain may have read the whole lines already: what it has seen is never written over.
-            self._size += lines.rfind(b"\n", 0, written) + 1
+            whole = lines.rfind(b"\n", 0, written) + 1
+            self._size += whole
             self._forget_torn_line()
-            raise
+            kept = lines.count(b"\n", 0, whole)
+            raise _failed(self._folder / self.name, "written", fault, kept) from fault
         self._size += written
         reach("journal.written")
 
@@ -118,7 +141,8 @@ class Journal:
             os.ftruncate(self._file, self._size)
         except OSError:
             # A drain sets the torn end aside; what follows goes to a new file.
-            self.close()
+            with suppress(OSError):  # then the file is `lost`
+                self.close()
 
     def _next_file(self) -> None:
         self.close()
@@ -135,6 +159,9 @@ class Journal:
             unnamed.rename(self._folder / name)
             sync_folder(self._folder)
         except OSError:
+            for left in (unnamed, self._folder / name):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
             os.close(descriptor)
             raise
         with self._changing_file:
@@ -208,6 +235,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _failed(place: Path, what: str, fault: OSError, kept: int = 0) -> CaptureFailed:
+    cure = "free space there" if fault.errno in NO_ROOM else "look at its folder and its disk"
+    return CaptureFailed(f"{place}: could not be {what}: {fault.strerror}; {cure}", kept)
 
 
 def _take(line: bytes, chunk: Chunk) -> None:

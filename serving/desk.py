@@ -22,6 +22,10 @@ from serving.typed import TypedRow, times_of
 from serving.worker import Worker
 
 NO_MODEL = "no model yet: import history, then retrain"
+_NOT_CAPTURED = (
+    "the predictions could not be written to the journal, and KEEPFIT_CAPTURE=required gives none without; "
+    "ask again in 1 s, and free space where the server's log says"
+)
 _INLINE_BYTES = 64 * 1024
 _INLINE_ROWS = 200
 """A larger body is read in a thread: other requests and health checks must not wait for it."""
@@ -78,14 +82,16 @@ class Desk:
         except Refused:
             self._predicted.forget(request.key)  # nothing was kept: what comes next under it is the first
             raise
+        lost = asked.weight > 0 and not captured
+        if lost and self.settings.capture == "required":
+            self.worker.metrics.uncaptured(len(rows))
+            raise Refused(503, _NOT_CAPTURED, headers=((b"retry-after", b"1"),))
         target = live.schema.target
         told_rows = [
             told(made, output, row.reference_id, target)
             for made, output, row in zip(ids, outputs, rows, strict=True)
         ]
-        self.worker.metrics.predicted(
-            time.perf_counter() - request.began, len(rows), lost=bool(asked.weight) and not captured
-        )
+        self.worker.metrics.predicted(time.perf_counter() - request.began, len(rows), lost=lost)
         return PredictAnswer(live.version, captured, told_rows, target.classes)
 
     async def acknowledge(self, request: Request, given: FeedbackRequest) -> FeedbackAnswer:
@@ -98,7 +104,7 @@ class Desk:
         try:
             await self.worker.capture.labels(entry)
         except CaptureFailed as fault:
-            self._labelled.forget(request.key)
+            # The key stays: the labels may be in the journal, and others under it would contradict them.
             self.worker.metrics.labelled(count, on_disk=False)
             raise Refused(507, f"the labels are not on disk, send them again: {fault}") from fault
         self.worker.metrics.labelled(count, on_disk=True)

@@ -145,12 +145,24 @@ class Line:
         return batch
 
     def _finish(self, batch: list[Asked], ran: Ran) -> None:
-        captured = self._capture.lines(ran.lines) if ran.lines else True
-        for asked, found in zip(batch, ran.found, strict=True):
-            if isinstance(found, Refused):
-                _fail(asked, found)
-            elif not asked.answered.done():
-                asked.answered.set_result((found, captured and asked.weight > 0))
+        kept = self._capture.lines(ran.lines) if ran.lines else 0
+        if kept and self._capture.durable:
+            on_disk = self._capture.on_disk()
+            on_disk.add_done_callback(lambda done: _tell(batch, ran, 0 if done.result() else kept))
+        else:
+            _tell(batch, ran, kept)
+
+
+def _tell(batch: list[Asked], ran: Ran, kept: int) -> None:
+    """Answer each request of a batch of which so many lines, the first, are captured."""
+    for asked, found in zip(batch, ran.found, strict=True):
+        if isinstance(found, Refused):
+            _fail(asked, found)
+            continue
+        captured = asked.weight > 0 and kept > 0
+        kept -= captured
+        if not asked.answered.done():
+            asked.answered.set_result((found, captured))
 
 
 def _most(pace: Pace, rows: int) -> int:

@@ -13,11 +13,18 @@ _FAMILIES = {
     "keepfit_predict_seconds": ("histogram", "Time from a predict request's headers to its answer."),
     "keepfit_rows_total": ("counter", "Rows answered."),
     "keepfit_refusals_total": ("counter", "Requests refused, by reason."),
-    "keepfit_uncaptured_total": ("counter", "Rows answered that could not be put into the journal."),
+    "keepfit_uncaptured_total": (
+        "counter",
+        "Rows that could not be captured: answered all the same, or refused with KEEPFIT_CAPTURE=required.",
+    ),
     "keepfit_labels_total": ("counter", "Labels acknowledged."),
     "keepfit_labels_lost_total": (
         "counter",
         "Labels not acknowledged because the journal could not be written.",
+    ),
+    "keepfit_capture_failing": (
+        "gauge",
+        "1 from a write or sync of the journal that failed to one that went well.",
     ),
     "keepfit_version": ("gauge", "The version that is served; absent while there is none."),
     "keepfit_generation": ("gauge", "How often this worker replaced its model."),
@@ -61,6 +68,7 @@ class Metrics:
         self._answers: Counter[tuple[str, int]] = Counter()
         self._buckets = [0] * (len(_BUCKETS_S) + 1)
         self._predict_s = 0.0
+        self._refused_uncaptured = 0
 
     def answered(self, route: str, status: int) -> None:
         """Count one answer."""
@@ -74,6 +82,11 @@ class Metrics:
         if lost:
             self._counts["keepfit_uncaptured_total"] += rows
 
+    def uncaptured(self, rows: int) -> None:
+        """Count a predict request that is refused because its rows could not be captured."""
+        self._refused_uncaptured += 1
+        self._counts["keepfit_uncaptured_total"] += rows
+
     def labelled(self, labels: int, *, on_disk: bool) -> None:
         """Count the labels of one feedback request."""
         self._counts["keepfit_labels_total" if on_disk else "keepfit_labels_lost_total"] += labels
@@ -85,6 +98,9 @@ class Metrics:
             found[f'keepfit_requests_total{{route="{route}",status="{status}"}}'] = count
             if reason := _REASONS.get(status):
                 found[f'keepfit_refusals_total{{reason="{reason}"}}'] += count
+        if count := self._refused_uncaptured:
+            found['keepfit_refusals_total{reason="no model"}'] -= count
+            found['keepfit_refusals_total{reason="not captured"}'] += count
         below = 0
         for edge, count in zip((*map(str, _BUCKETS_S), "+Inf"), self._buckets, strict=True):
             below += count

@@ -8,7 +8,17 @@ from data.promotions import Promotion
 from data.releases import WorkerStatus
 from keepfit.errors import ServiceUnavailable
 from monitoring.console.flowruns import FLOWS, FlowRun
-from monitoring.console.phrases import ago, apart, counted, metric_name, number, percent, shown, when
+from monitoring.console.phrases import (
+    ago,
+    apart,
+    counted,
+    metric_name,
+    number,
+    percent,
+    shown,
+    uncaptured,
+    when,
+)
 from monitoring.console.sources import Sources
 from monitoring.console.watches import Watch
 
@@ -79,6 +89,7 @@ class Glance:
         if self.champion is not None and self.champion.workers is None:
             found.append("Nobody has confirmed the last promotion yet; the next feedback flow looks again.")
         found += [f"Worker {w.pid} keeps its model: {w.error}" for w in self.workers if w.error]
+        found += [_failing(w) for w in self.workers if w.counters.get("keepfit_capture_failing")]
         if self.last.away is not None:
             found.append(f"{self.last.away}.")
         if self.last.paused:
@@ -112,6 +123,7 @@ class Glance:
         lines = [self.headline, self.since]
         lines += [
             f"worker {w.pid}: version {w.version}, generation {w.generation}"
+            + (f"; {lost}" if (lost := uncaptured(w.counters)) else "")
             + (f": {w.error}" if w.error else "")
             for w in self.workers
         ]
@@ -158,6 +170,11 @@ def last_runs(sources: Sources) -> LastRuns:
     except ServiceUnavailable as away:
         return LastRuns(away=str(away))
     return LastRuns(tuple(runs), tuple(flow for flow, each in deployments.items() if each.paused))
+
+
+def _failing(worker: WorkerStatus) -> str:
+    lost = uncaptured(worker.counters) or "nothing is lost yet"
+    return f"Worker {worker.pid} cannot write its journal: {lost}; free space there, and see its log."
 
 
 def _every(count: int) -> str:

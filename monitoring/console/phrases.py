@@ -1,5 +1,6 @@
 """How the console says numbers, times and names: with their units, in UTC, for people."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 _METRICS = {
@@ -58,6 +59,14 @@ def percent(share: float | None) -> str:
 def counted(count: int, noun: str) -> str:
     """Write a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def uncaptured(counters: Mapping[str, float]) -> str:
+    """Write what a worker could not put into its journal since it started; nothing where it could put all."""
+    rows, labels = counters.get("keepfit_uncaptured_total", 0), counters.get("keepfit_labels_lost_total", 0)
+    told = [f"{counted(round(rows), 'row')} not captured"] if rows else []
+    told += [f"{counted(round(labels), 'label')} refused"] if labels else []
+    return f"{' and '.join(told)} since it started" if told else ""
 
 
 def duration(seconds: float | None) -> str:

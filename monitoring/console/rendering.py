@@ -40,6 +40,7 @@ _WORDS = (
     "percent",
     "sentence",
     "stamp",
+    "uncaptured",
     "when",
 )
 

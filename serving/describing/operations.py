@@ -80,7 +80,8 @@ MEANINGS = {
     429: "More work waits than can be done in time: come again after Retry-After seconds.",
     431: "The headers are too large.",
     500: "The server failed; its log says how.",
-    503: "There is no model yet, or too many connections are open, or the worker ends: come again.",
+    503: "There is no model yet, too many connections are open, the worker ends, or no prediction can be "
+    "captured where that is required: come again.",
     507: "The labels could not be written to disk: send them again.",
 }
 

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from data.records import now
 from monitoring.console import phrases
@@ -42,6 +43,18 @@ def test_what_somebody_should_look_at_is_said(seen: Glance) -> None:
     assert any("No worker was seen" in concern for concern in held.concerns)
     assert any(concern.startswith("The schedules of retrain are held") for concern in held.concerns)
     assert "The last watch failed: the disk is full" in held.concerns
+
+
+def test_a_journal_that_cannot_be_written_is_an_alarm_and_what_was_lost_stays_said(seen: Glance) -> None:
+    first, second = seen.workers
+    lost = {"keepfit_uncaptured_total": 1341.0, "keepfit_labels_lost_total": 1.0}
+    failing = replace_struct(second, counters={**lost, "keepfit_capture_failing": 1.0})
+    told = "1,341 rows not captured and 1 label refused since it started"
+    alarm = f"Worker 4001 cannot write its journal: {told}; free space there, and see its log."
+    assert alarm in replace(seen, workers=(first, failing)).concerns
+    well = replace(seen, workers=(first, replace_struct(second, counters=lost)))
+    assert not any("journal" in concern for concern in well.concerns)
+    assert f"worker 4001: version 4, generation 3; {told}" in well.lines()
 
 
 def test_a_terminal_is_told_the_same(seen: Glance) -> None:

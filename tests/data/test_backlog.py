@@ -1,6 +1,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from data.backlog import note_drained, read_backlog
 from data.journal import Journal, journal_files
 from data.records import CapturedPredictions, Prediction, now
@@ -37,3 +39,12 @@ def test_a_note_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
     Journal(tmp_path, 10_000).append(ENTRY)
     (tmp_path / "drained.json").write_text("{")
     assert read_backlog(tmp_path, now()).bytes > 0
+
+
+def test_a_drain_that_cannot_be_noted_is_no_worse_and_leaves_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "drained.json").mkdir()
+    note_drained(tmp_path, {}, now())
+    assert "could not be noted" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["drained.json"]

@@ -1,3 +1,5 @@
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -6,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, defstruct, field
 
 from data.journal import Journal, encode_line, journal_files, read_chunk, read_journal
 from data.records import AcknowledgedLabels, CapturedPredictions, Entry, Label, Prediction
+from keepfit.errors import CaptureFailed
 from keepfit.settings import ROOT
 
 NOON = datetime(2013, 2, 1, 12, tzinfo=UTC)
@@ -186,6 +190,31 @@ def test_a_journal_never_writes_to_a_file_that_was_there_before(tmp_path: Path) 
     second = written(tmp_path, [entry("b")])
     assert read(first) == [entry("a")]
     assert not set(first) & set(second)
+
+
+def test_a_file_whose_name_may_not_be_on_disk_is_neither_used_nor_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    journal = Journal(tmp_path, 1000)
+    with monkeypatch.context() as broken:
+        broken.setattr("data.journal.sync_folder", fails)
+        with pytest.raises(CaptureFailed, match="Input/output error"):
+            journal.append(entry("a"))
+        assert list(tmp_path.iterdir()) == []
+    journal.append(entry("b"))
+    journal.close()
+    assert read(journal_files(tmp_path)) == [entry("b")]
+
+
+def test_what_is_written_after_a_file_was_removed_goes_to_another(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 1000)
+    (tmp_path / journal.append(entry("a"))).unlink()
+    journal.append(entry("b"))
+    journal.close()
+    assert read(journal_files(tmp_path)) == [entry("b")]
 
 
 def test_a_worker_that_dies_leaves_a_closed_file(tmp_path: Path) -> None:

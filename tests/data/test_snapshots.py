@@ -14,6 +14,7 @@ from data.snapshots import freeze, snapshot_id
 from keepfit import Column
 from tests.making import DAY, FEATURES, NOON, TARGETS, project
 from tests.monitoring.windows_of import window
+from tests.serving.test_capture import full_disk
 
 
 def examples(rows: int = 8, kind: str = "binary") -> Examples:
@@ -77,6 +78,12 @@ def test_freezing_the_same_again_is_the_same_file_and_leaves_no_remains(tmp_path
     again = freeze(examples(), project(), NOON + DAY, tmp_path)
     assert (first.snapshot_id, first.path) == (again.snapshot_id, again.path)
     assert list(tmp_path.iterdir()) == [first.path]
+
+
+def test_a_snapshot_that_has_no_room_leaves_nothing(tmp_path: Path) -> None:
+    with full_disk(100), pytest.raises(OSError, match="File too large"):
+        freeze(examples(), project(), NOON, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_was_lost_is_written_again() -> None:

@@ -239,7 +239,13 @@ def test_a_full_disk_is_said_in_the_answer_and_no_label_is_acknowledged(serve: S
         "/v1/feedback", json.dumps({"labels": [{"label": 1.5, "reference_id": "y" * 200}] * 100})
     )
     assert refused.status == 507
+
+    def failing() -> list[float]:
+        return [status.counters["keepfit_capture_failing"] for status in server.statuses()]
+
+    eventually(lambda: failing() == [1])
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, before)
+    eventually(lambda: failing() == [0])  # though nobody asked for anything
     assert server.client.predict([Row(ROW)]).captured
     assert server.client.feedback([label]).accepted == 1
     assert len(server.predictions()) == 2

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import resource
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from data.journal import Journal, encode_line, journal_files, read_journal
 from data.records import AcknowledgedLabels, CapturedPredictions, Entry, Label, Prediction
+from keepfit import faults
 from keepfit.errors import CaptureFailed
 from serving.capture import Capture
 
@@ -59,7 +61,7 @@ def test_an_answer_that_cannot_be_captured_says_so_and_the_next_one_is_captured_
     with full_disk(500):
         captured = [capture.lines(encode_line(predictions(str(n)))) for n in range(5)]
     captured.append(capture.lines(encode_line(predictions("after"))))
-    assert captured == [True, True, False, False, False, True]
+    assert captured == [1, 1, 0, 0, 0, 1]
     assert len(kept(tmp_path)) == 3
 
 
@@ -91,6 +93,22 @@ def test_labels_whose_sync_fails_are_not_acknowledged_and_the_next_go_to_a_new_f
     assert asyncio.run(acknowledge(capture, ["c"])) == [None]
     assert len(journal_files(tmp_path)) == 2
     assert labels("c") in kept(tmp_path)
+
+
+def test_labels_are_not_acknowledged_where_their_file_was_closed_and_that_sync_failed(tmp_path: Path) -> None:
+    capture = Capture(Journal(tmp_path, 10))  # a file for each line
+
+    def fails(point: str, *_: object) -> None:
+        if point == "journal.sync":
+            faults.arm(None)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    faults.arm(fails)
+    try:
+        answers = asyncio.run(acknowledge(capture, ["a", "b"]))  # the second closes the file of the first
+    finally:
+        faults.arm(None)
+    assert [type(answer) for answer in answers] == [CaptureFailed, CaptureFailed]
 
 
 async def acknowledge(capture: Capture, names: list[str]) -> list[BaseException | None]:

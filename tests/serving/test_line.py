@@ -24,6 +24,7 @@ from serving.predictor import Predictor
 from serving.refusal import Refused
 from serving.slot import LiveModel, ModelSlot
 from tests.builders import manifest
+from tests.serving.test_capture import full_disk
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2013, 2, 1, 12, tzinfo=UTC)
@@ -202,10 +203,24 @@ async def test_a_request_that_is_not_sampled_is_answered_and_not_kept(place: Pla
     assert [(row.features["x"], row.weight) for row in place.rows()] == [(2.0, 4.0)]
 
 
+async def test_where_a_write_breaks_off_those_whose_lines_are_whole_are_told_that_they_are_kept(
+    place: Place,
+) -> None:
+    await place.ask(1.0)
+    whole = journal_files(place.folder)[0].stat().st_size
+    with full_disk(int(3.5 * whole)):  # room for two lines and a half
+        asked = [place.ask(2.0, weight=0.0), *(place.ask(x) for x in (3.0, -1.0, 4.0, 5.0))]
+        found = await asyncio.gather(*asked)
+    told = [answer if isinstance(answer, Refused) else answer[1] for answer in found]
+    assert isinstance(told.pop(2), Refused)
+    assert told == [False, True, True, False]
+    assert [row.features["x"] for row in place.rows()] == [1.0, 3.0, 4.0]
+
+
 class Broken(Capture):
     """A capture with a fault of ours."""
 
-    def lines(self, lines: bytes) -> bool:
+    def lines(self, lines: bytes) -> int:
         raise ZeroDivisionError(len(lines))
 
 
