@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ IDLE_S = 60
 TRANSACTION_S = 600
 """After this long the line to PostgreSQL is cut, whoever of the two it is that hangs."""
 
+Row = tuple[Any, ...]
 _SHAPE_LOCK = 0x6B656570666974  # "keepfit"
 _READING: Mapping[str, Mapping[str, Any]] = {
     "sqlite": {"reading": True},
@@ -83,6 +84,33 @@ def lock_shape(connection: Connection) -> None:
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Begin an insert that can say what happens `on_conflict`."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def insert_all(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Insert rows as they came from a store, in as few steps as the database has for it."""
+    quoted = connection.dialect.identifier_preparer.quote
+    into = f"{quoted(table.name)} ({', '.join(map(quoted, names))})"
+    if connection.dialect.name == "sqlite":
+        places = ", ".join("?" * len(names))
+        connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({places})", list(rows))
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as fault:
+        msg = (
+            f"the store at {place(connection.engine)} refuses rows of {table.name}: {fault}; nothing was kept"
+        )
+        raise StateError(msg) from fault
+
+
+def continue_numbers(connection: Connection, table: Table) -> None:
+    """Number what comes next after the rows that were put into a table with their numbers; SQLite does."""
+    if connection.dialect.name == "postgresql" and "number" in table.columns:
+        sequence = func.pg_get_serial_sequence(table.name, "number")  # null where callers number
+        connection.execute(select(func.setval(sequence, func.max(table.c.number))).select_from(table))
 
 
 def _sqlite(url: URL) -> Engine:

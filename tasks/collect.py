@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from data import kept
 from data.backlog import note_drained
 from data.expectations import objections
 from data.files import FORMATS, BadRow, Row, content_hash, read_file
@@ -58,15 +59,17 @@ class Collected:
 
 
 def drain_journals(loop: Loop) -> Collected:
-    """Take what the workers journaled into the store, exactly once; a closed and drained file is deleted.
+    """Take what the workers journaled into the store, exactly once.
 
-    A drain that dies anywhere is repeated without a loss or a double; two at once share the work.
+    A closed and drained file is deleted, or kept where there are backups. A drain that dies anywhere is
+    repeated without a loss or a double; two at once share the work.
     """
     known = loop.store.journal_positions(loop.name)
     total, files = Collected(), journal_files(loop.journal)
     for first in range(0, len(files), _TOGETHER):
         total += _drain(loop, {path: known.get(path.name, 0) for path in files[first : first + _TOGETHER]})
-    for gone in known.keys() - {path.name for path in journal_files(loop.journal)}:
+    there = {path.name for path in [*journal_files(loop.journal), *kept.kept_files(loop.journal)]}
+    for gone in known.keys() - there:
         loop.store.forget_journal(loop.name, gone)
     note_drained(loop.journal, loop.store.journal_positions(loop.name), now())
     return total
@@ -162,11 +165,22 @@ def _take_chunk(loop: Loop, chunk: Chunk, batch: Batch) -> Collected:
         taken = _collected(loop.store.take_in(loop.project, batch, move=move))
     reach("drain.committed")
     if chunk.finished:
-        # First the file, then its offset: an offset without a file is forgotten by the next drain.
-        path.unlink(missing_ok=True)
-        reach("drain.deleted")
-        loop.store.forget_journal(loop.name, path.name)
+        _let_go(loop, path)
     return taken + Collected(positions={path.name: chunk.end})
+
+
+def _let_go(loop: Loop, path: Path) -> None:
+    """Delete a file that was taken whole, or keep it, with its offset, for the backups."""
+    if kept.keeping(loop.settings.home):
+        kept.keep(path)
+        return
+    # First the file, then its offset: an offset without a file is forgotten by the next drain.
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return  # another drain deleted it, or keeps it: its offset is for that one to forget
+    reach("drain.deleted")
+    loop.store.forget_journal(loop.name, path.name)
 
 
 def _journaled(loop: Loop, chunk: Chunk) -> Records:

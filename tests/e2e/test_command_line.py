@@ -22,6 +22,7 @@ pytestmark = pytest.mark.e2e
 COMMANDS = [
     *("new", "up", "down", "status", "check", "import"),
     *("feedback", "watch", "retrain", "rollback", "serve", "replay", "demo"),
+    *("backup", "restore", "rotate-key"),
 ]
 HEAVY = {
     "pandas",
@@ -247,6 +248,14 @@ def test_importing_the_same_file_twice_says_so_and_takes_nothing(imported: Impor
 def test_status_of_a_project_that_never_ran_is_json(keepfit: Keepfit, parcels: str) -> None:
     told = keepfit("status", "-p", parcels, "--json").json
     assert (told["project"], told["up"], told["champion"], told["workers"]) == ("parcels", False, None, [])
+
+
+def test_the_key_is_rotated_in_two_steps(keepfit: Keepfit) -> None:
+    assert "no key is waiting; begin with bin/keepfit rotate-key" in keepfit("rotate-key", "--finish").refusal
+    public = Path(keepfit("rotate-key", "--json").json["public_key"])
+    done = keepfit("rotate-key", "--finish", "--json").json
+    assert (done["signed"], done["left"]) == (0, [])
+    assert [file.name for file in public.parent.iterdir()] == [public.name] == [f"{done['new'][:12]}.pem"]
 
 
 def test_down_where_nothing_is_up_says_so(keepfit: Keepfit) -> None:
