@@ -11,7 +11,7 @@ export UV_FROZEN := 1
 # Several processes import the same large libraries: let the first one keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup browser screenshots demo up test check lint types contracts bench clean
+.PHONY: help setup browser screenshots demo up test check lint types contracts chaos bench clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ types: setup
 
 contracts: setup
 	$(RUN) lint-imports
+
+chaos: setup ## Kill everything for MINUTES (10), and say what was lost (SEED=1; BUGS=1: is each planted bug caught?)
+	$(RUN) python -m tests.chaos $(if $(BUGS),--bugs) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## Measure: every figure in README comes from here
 	$(RUN) python -m benchmarks
