@@ -44,7 +44,7 @@ def rollback(
     found = loop.ledger.latest()
     step(settle_latest)(loop)
     latest = loop.ledger.latest()
-    if latest is not None and version is None and _is_this(found, latest, as_of):
+    if latest is not None and version is None and _is_this(found, latest, (reason, as_of)):
         return Rollback(_version_before(loop), latest.version or 0, latest.workers or 0)
     chosen = version if version is not None else _earlier(loop)
     if latest is not None and latest.version == chosen:
@@ -61,11 +61,11 @@ def rollback(
     return Rollback(latest.version if latest else None, chosen, swap.workers, swap.objection)
 
 
-def _is_this(found: Promotion | None, latest: Promotion, as_of: datetime | None) -> bool:
+def _is_this(found: Promotion | None, latest: Promotion, asked: tuple[str, datetime | None]) -> bool:
     """Say whether the last entry is this rollback, run again: it would go back one version more each time."""
     if found is None or found.number != latest.number or latest.kind != "rollback":
         return False
-    return found.workers is None or found.as_of == as_of
+    return found.workers is None or (found.reason, found.as_of) == asked
 
 
 def _version_before(loop: Loop) -> int | None:

@@ -1,9 +1,8 @@
-import fcntl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,6 @@ from mlflow import MlflowClient
 
 from data.bundles import MODEL
 from data.decisions import read_decisions
-from data.releases import read_pointer
 from flows.feedback import feedback
 from flows.retrain import retrain
 from flows.rollback import rollback
@@ -77,46 +75,11 @@ def another_process(world: World) -> Iterator[Callable[[], None]]:
             process.kill()
 
 
-@contextmanager
-def closed_door(world: World) -> Iterator[None]:
-    """Keep everybody from moving the release pointer."""
-    world.loop.releases.mkdir(parents=True, exist_ok=True)
-    with (world.loop.releases / ".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def kill_while_it_learns(world: World) -> None:
+def test_a_retrain_that_was_killed_while_it_learned_can_be_run_again(world: World) -> None:
+    world.remember()
     with world.held() as begun, another_process(world) as kill:
         begun()
         kill()
-
-
-def kill_before_the_ledger(world: World) -> None:
-    with ExitStack() as writing, another_process(world) as kill:
-        with world.held() as begun:
-            begun()
-            # From here on nobody else can write to the store.
-            writing.enter_context(world.loop.store.transaction())
-        eventually(lambda: list(world.loop.releases.glob(f"[!.]*/{MODEL}")))
-        kill()
-    assert entries(world) == []
-
-
-def kill_before_the_pointer(world: World) -> None:
-    with closed_door(world), another_process(world) as kill:
-        eventually(lambda: entries(world))
-        kill()
-    assert read_pointer(world.loop.releases) is None
-
-
-@pytest.mark.parametrize(
-    "killed",
-    [kill_while_it_learns, kill_before_the_ledger, kill_before_the_pointer],
-)
-def test_a_retrain_that_was_killed_can_be_run_again(world: World, killed: Callable[[World], None]) -> None:
-    world.remember()
-    killed(world)
     retrain(world.place, "run again", MOVED)
     assert entries(world) == [("retrain", 1, 2)]
     assert world.versions() == [1, 1]
