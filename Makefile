@@ -11,7 +11,7 @@ export UV_FROZEN := 1
 # Several processes import the same large libraries: let the first one keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup browser screenshots demo up test check lint types contracts chaos bench clean
+.PHONY: help setup browser compiler screenshots demo up test check lint types contracts chaos bench clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,15 @@ browser: ## Install a Chromium for the tests of the console, where none is there
 	  echo "no Chromium is on the PATH: install the package chromium (Debian), or Google Chrome; the tests of the console need one" >&2; \
 	fi
 
+compiler: ## Install a C compiler for the tests of a failing disk, where none is there
+	@if command -v cc >/dev/null; then exit 0; fi; \
+	as=; [ "$$(id -u)" = 0 ] || as="sudo -n"; \
+	if command -v apt-get >/dev/null && $$as true 2>/dev/null; then \
+	  echo "installing a C compiler, for the tests of a failing disk"; \
+	  $$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null \
+	    || echo "no C compiler could be installed; the tests of a failing disk are skipped without one" >&2; \
+	fi
+
 screenshots: setup browser ## Take the pictures of docs/console.md from a home (HOME_OF=var/demo)
 	$(RUN) python -m docs.screenshots $(if $(HOME_OF),--home $(HOME_OF))
 
@@ -47,7 +56,7 @@ demo: setup ## Turn the loop on a year of real flights (EXIT=1: end afterwards; 
 up: setup ## Start every process and stay until Ctrl-C
 	bin/keepfit up
 
-test: setup browser ## Run the tests, end-to-end tests with real servers included
+test: setup browser compiler ## Run the tests, end-to-end tests with real servers included
 	$(RUN) pytest -n 2 --dist loadfile
 
 check: setup lint types contracts test ## All that CI checks: lint, format, types, import contracts, tests
