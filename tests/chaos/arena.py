@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, get_args
@@ -96,13 +97,12 @@ def run(stage: Stage, asked: Plan, say: Callable[[str], None] = lambda _: None) 
     """Run it, and judge what callers were told by what is left."""
     chance = random.Random(asked.seed)
     planner = _Planner(stage.chaos, chance)
-    stage.start()
     observer = Observer(stage.settings.releases(NAME), Trust.of(stage.settings), stage.foreign)
     callers = Callers(stage.settings.serving_port, asked.per_s, asked.seed)
     done: Counter[str] = Counter()
     try:
         with observer:
-            stage.settings.home.joinpath("began").touch()
+            stage.start()
             callers.start()
             began, last_said = time.monotonic(), time.monotonic()
             due = began + asked.every_s
@@ -223,12 +223,22 @@ class Signals:
 
 
 def children(process: subprocess.Popen[bytes] | None) -> list[psutil.Process]:
-    """Find what a process has started, but for the one of Python that cleans up after it."""
+    """Find what a process has started and is alive, but for the one of Python that cleans up after it."""
+    found: list[psutil.Process] = []
+    if process is not None and process.poll() is None:
+        for child in psutil.Process(process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # one that was killed and waits to be reaped is none
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
+
+
+def alive(process: psutil.Process) -> bool:
+    """Say whether a process can still do anything."""
     try:
-        found = psutil.Process(process.pid).children() if process else []
-        return [child for child in found if "resource_tracker" not in " ".join(child.cmdline())]
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return []
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def chaotic(settings: Settings, chaos: Path, bug: str | None) -> dict[str, str]:

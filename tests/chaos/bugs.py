@@ -149,8 +149,7 @@ def _names_the_newest_version(desk: Any) -> None:
 
     async def newest(self: Any, request: Any, live: Any, rows: Any) -> Any:
         made = await answer(self, request, live, rows)
-        made.version = self.worker.slot.live.version
-        return made
+        return desk.msgspec.structs.replace(made, version=self.worker.slot.live.version)
 
     desk.Desk.answer = newest
 

@@ -16,7 +16,7 @@ from data.store import Store
 from keepfit.settings import Settings
 from tasks.collect import drain_journals
 from tasks.reconcile import settle_latest
-from tests.chaos.arena import Signals, chaotic, children, started
+from tests.chaos.arena import Signals, alive, chaotic, children, started
 from tests.chaos.prepared import VERSIONS, forge, prepare
 from tests.chaos.world import NAME, project
 from tests.control.little import free_port
@@ -54,6 +54,8 @@ class Little:
             "point to a foreign bundle": (1.0, self._point_to_foreign),
         }
         self.foreign: set[str] = set()
+        self._serving: subprocess.Popen[bytes] | None = None
+        self._turners: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         prepare(self.settings)
@@ -91,7 +93,7 @@ class Little:
 
     def stop(self) -> None:
         self._signals.tend(everybody=True)
-        for process in (self._serving, self._turners):
+        for process in filter(None, (self._serving, self._turners)):
             for each in children(process):
                 self._signals.kill(each)
             process.kill()
@@ -132,8 +134,11 @@ class Little:
         """End everybody at once, and drop what no fsync had put on disk."""
         parent = psutil.Process(self._serving.pid)
         parent.suspend()  # it would start others, and its end would let its workers end in order
-        for process in [*children(self._serving), *children(self._turners)]:
+        everybody = [*children(self._serving), *children(self._turners)]
+        for process in everybody:
             self._signals.kill(process)
+        while any(map(alive, everybody)):
+            time.sleep(0.001)
         parent.kill()
         self._serving.wait()
         for file in journal_files(self.settings.journal(NAME)):

@@ -62,6 +62,7 @@ class Whole:
         self._environment = chaotic(self.settings, self.chaos, bug)
         self._signals = Signals()
         self._driver = _Driver(self.settings, self._environment)
+        self._up: subprocess.Popen[bytes] | None = None
         self.events = {
             "kill a worker": (8.0, lambda chance: self._signals.kill(self._worker(chance))),
             "stop a worker": (
@@ -136,7 +137,7 @@ class Whole:
         return self._driver.told
 
     def _end(self) -> None:
-        if self._up.poll() is None:
+        if self._up is not None and self._up.poll() is None:
             self._up.send_signal(signal.SIGTERM)
             self._up.wait(120)
 
