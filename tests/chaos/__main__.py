@@ -22,7 +22,7 @@ def main() -> None:
     """Run what was asked for; exit with 1 when anything was wrong, with 2 when the run does not count."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (%(default)s)")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two events (%(default)s)")
+    parser.add_argument("--every", type=float, default=4.0, help="seconds between two events (%(default)s)")
     parser.add_argument("--per-s", type=float, default=240.0, help="requests a second (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance (%(default)s)")
     parser.add_argument(
@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="keepfit-chaos-", ignore_cleanup_errors=True) as folder:
         _say(f"the run's home is {folder}, its seed {given.seed}")
         stage = Whole(Path(folder))
-        found = run(stage, Plan(given.minutes * 60, given.every, given.per_s, given.seed), _say)
+        found = run(stage, Plan(given.minutes * 60, given.every, given.per_s, given.seed, planned=0.16), _say)
         _say(found.text())
         _say("flows: " + ", ".join(f"{name} {count}" for name, count in sorted(stage.flows.items())))
         sys.exit(_judged(found, Path(folder)))

@@ -120,9 +120,9 @@ def run(stage: Stage, asked: Plan, say: Callable[[str], None] = lambda _: None) 
             callers.stop()
             stage.recover()
             time.sleep(0.1)  # for the observer's last look
+        told = _told(stage, observer, callers)
     finally:
         stage.stop()
-    told = _told(stage, observer, callers)
     # Of every worker; those that only came back to what they served are not counted.
     told.counts["swaps"] = stage.settings.workers * sum(seen.fault is None for seen in observer.pointed)
     result = Run(told, done, {path.name for path in (stage.chaos / "reached").iterdir()})

@@ -64,22 +64,22 @@ class Whole:
         self._driver = _Driver(self.settings, self._environment)
         self._up: subprocess.Popen[bytes] | None = None
         self.events = {
-            "kill a worker": (8.0, lambda chance: self._signals.kill(self._worker(chance))),
+            "kill a worker": (23.0, lambda chance: self._signals.kill(self._worker(chance))),
             "stop a worker": (
-                3.0,
+                4.5,
                 lambda chance: self._signals.stop(self._worker(chance), chance.uniform(0.2, 7)),
             ),
-            "kill the parent": (0.7, lambda _: self._signals.kill(self._root("serving"))),
-            "kill a flow": (3.0, lambda chance: self._signals.kill(self._flow(chance))),
+            "kill the parent": (1.2, lambda _: self._signals.kill(self._root("serving"))),
+            "kill a flow": (2.5, lambda chance: self._signals.kill(self._flow(chance))),
             "stop a flow": (
                 1.0,
                 lambda chance: self._signals.stop(self._flow(chance), chance.uniform(1, 10)),
             ),
-            "kill the runner": (0.7, lambda _: self._signals.kill(self._root("runner"))),
-            "kill the console": (1.0, lambda _: self._signals.kill(self._root("console"))),
+            "kill the runner": (1.2, lambda _: self._signals.kill(self._root("runner"))),
+            "kill the console": (2.5, lambda _: self._signals.kill(self._root("console"))),
             "kill PostgreSQL": (1.5, self._kill_database),
-            "kill Prefect": (0.4, lambda _: self._signals.kill(self._root("prefect"))),
-            "kill MLflow": (0.4, lambda _: self._signals.kill(self._root("mlflow"))),
+            "kill Prefect": (0.8, lambda _: self._signals.kill(self._root("prefect"))),
+            "kill MLflow": (0.8, lambda _: self._signals.kill(self._root("mlflow"))),
         }
 
     def start(self) -> None:
