@@ -11,9 +11,7 @@ SCHEMA = pa.schema([("name", pa.string()), ("number", pa.float64())])
 
 
 def written(path: Path, **changed: object) -> Manifest:
-    batches = [
-        pa.record_batch([[f"{n}-{i}" for i in range(9)], [0.5] * 9], schema=SCHEMA) for n in range(3)
-    ]
+    batches = [pa.record_batch([[f"{n}-{i}" for i in range(9)], [0.5] * 9], schema=SCHEMA) for n in range(3)]
     with zipfile.ZipFile(path, "w") as archive:
         members = [
             add_table(archive, "labels", SCHEMA, batches),
