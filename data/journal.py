@@ -7,6 +7,7 @@ the file's lock, so whoever can lock a file knows that nothing will be added to 
 import errno
 import fcntl
 import os
+import secrets
 import threading
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import msgspec
 from data.records import AcknowledgedLabels, Entry, new_id
 from keepfit.errors import NO_ROOM, CaptureFailed
 from keepfit.faults import reach
+from keepfit.settings import secret_key
 
 SUFFIX = ".journal"
 _encode = msgspec.json.Encoder().encode
@@ -148,7 +150,7 @@ class Journal:
         self.close()
         reach("journal.open")
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{new_id()}-{os.getpid()}{SUFFIX}"
+        name = f"{new_id()}-{folder_mark(self._folder)}-{os.getpid()}{SUFFIX}"
         unnamed = self._folder / f".{name}"
         descriptor = os.open(
             unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
@@ -189,6 +191,14 @@ class Chunk:
     finished: bool
     entries: list[Entry] = field(default_factory=list[Entry])
     torn: list[Torn] = field(default_factory=list[Torn])
+
+
+def folder_mark(folder: Path) -> str:
+    """Name a journal's folder, as its files do, making the name if there is none.
+
+    Where many machines have one store, each forgets the offsets of its own files only.
+    """
+    return secret_key(folder / "folder.mark", lambda: secrets.token_hex(4).encode()).decode()
 
 
 def journal_files(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from data.intake import (
     take_labels,
     take_rows,
 )
-from data.journal import Chunk, journal_files, read_journal
+from data.journal import Chunk, folder_mark, journal_files, read_journal
 from data.parts import WHOLE, Chosen, Part
 from data.records import CapturedPredictions, Label, Prediction, Rejected, new_id, now
 from data.store import AlreadyTaken, Batch, LandedFile, OffsetMove, Taken
@@ -70,7 +70,8 @@ def drain_journals(loop: Loop) -> Collected:
         total += _drain(loop, {path: known.get(path.name, 0) for path in files[first : first + _TOGETHER]})
     there = {path.name for path in [*journal_files(loop.journal), *kept.kept_files(loop.journal)]}
     for gone in known.keys() - there:
-        loop.store.forget_journal(loop.name, gone)
+        if f"-{folder_mark(loop.journal)}-" in gone:  # other machines have files of their own
+            loop.store.forget_journal(loop.name, gone)
     note_drained(loop.journal, loop.store.journal_positions(loop.name), now())
     return total
 

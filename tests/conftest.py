@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from control.services import environment
@@ -27,6 +28,9 @@ NAME = "parcels"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the stack's home and ports before a test module is imported, and tell Prefect and MLflow."""
+    # On a busy machine an example takes as long as it takes: no test asserts a speed.
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
     prefect, mlflow, serving, console = _quiet_ports(4)
     settings = Settings(
         home=Path(tempfile.mkdtemp(prefix="keepfit-tests-")),

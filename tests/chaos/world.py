@@ -7,6 +7,8 @@ from keepfit import Gate, Project
 from tests.builders import COLUMNS, TARGETS
 
 NAME = "chaos"
+IMPORTED = "row-"
+"""What the reference ids of the history begin with."""
 START = datetime(2025, 1, 1, tzinfo=UTC)
 SEASON = timedelta(days=10)
 """How long the law stays the same: a model of one season is wrong in the next."""
@@ -45,7 +47,7 @@ def history(seasons: int, per_day: int = 24) -> list[dict[str, Any]]:
         noise = (number * 7919 % 101 - 50) / 10
         rows.append(
             {
-                "reference_id": f"row-{number}",
+                "reference_id": f"{IMPORTED}{number}",
                 "predicted_at": at.isoformat(),
                 "observed_at": (at + timedelta(hours=1)).isoformat(),
                 "distance": distance,

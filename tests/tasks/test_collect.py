@@ -105,6 +105,18 @@ def test_a_file_in_use_is_drained_and_kept_until_its_worker_ends(made: Loop) -> 
     assert known(made) == ["p", "q"]
 
 
+def test_a_drain_does_not_forget_how_far_another_machine_has_its_files(made: Loop, tmp_path: Path) -> None:
+    there = loop(tmp_path / "another machine", database_url=made.settings.store_url)
+    journal = Journal(there.journal, 1 << 20)
+    journal.append(answered("bad", features={}))
+    drain_journals(there)
+    drain_journals(made)
+    drain_journals(there)
+    journal.close()
+    there.store.close()
+    assert made.quarantine.count() == 1
+
+
 def test_a_journal_of_many_files_is_drained_whole(made: Loop) -> None:
     journal = Journal(made.journal, max_bytes=1)
     for number in range(7):
