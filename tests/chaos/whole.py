@@ -23,6 +23,7 @@ import psutil
 from control import guard
 from control.running import running
 from data.journal import journal_files
+from data.promotions import Promotion
 from data.records import now
 from data.releases import read_statuses
 from keepfit.errors import KeepfitError
@@ -37,6 +38,8 @@ _PROJECT = str(Path(__file__).parent / "world.py")
 _ANSWERING = ("prefect", "mlflow", "console")
 _FLOWS = ("retrain", "rollback", "feedback", "retrain", "rollback", "retrain", "feedback", "watch")
 _SEASONS = 60
+_AT_FIRST = 3
+"""Versions that are there before anything is killed, for rollbacks to go to."""
 _PATIENCE_S = 90.0
 
 
@@ -70,16 +73,16 @@ class Whole:
                 lambda chance: self._signals.stop(self._worker(chance), chance.uniform(0.2, 7)),
             ),
             "kill the parent": (1.2, lambda _: self._signals.kill(self._root("serving"))),
-            "kill a flow": (2.5, lambda chance: self._signals.kill(self._flow(chance))),
+            "kill a flow": (1.2, lambda chance: self._signals.kill(self._flow(chance))),
             "stop a flow": (
-                1.0,
+                0.8,
                 lambda chance: self._signals.stop(self._flow(chance), chance.uniform(1, 10)),
             ),
             "kill the runner": (1.2, lambda _: self._signals.kill(self._root("runner"))),
             "kill the console": (2.5, lambda _: self._signals.kill(self._root("console"))),
             "kill PostgreSQL": (1.5, self._kill_database),
-            "kill Prefect": (0.8, lambda _: self._signals.kill(self._root("prefect"))),
-            "kill MLflow": (0.8, lambda _: self._signals.kill(self._root("mlflow"))),
+            "kill Prefect": (0.4, lambda _: self._signals.kill(self._root("prefect"))),
+            "kill MLflow": (0.4, lambda _: self._signals.kill(self._root("mlflow"))),
         }
 
     def start(self) -> None:
@@ -99,7 +102,7 @@ class Whole:
                 stderr=log,
             )
         _await(lambda: (found := running(self.settings)) is not None and found.ready, 240)
-        while self._driver.promoted == 0:
+        while self._driver.promoted < _AT_FIRST:
             self._driver.by_hand("retrain", 120)
         _await(self._workers_serve, 60)
         self._driver.start()
@@ -219,6 +222,19 @@ class _Driver:
             self._learned()
         return ended_well
 
+    def _to(self) -> list[str]:
+        """Go to the version that is furthest from the champion: back, and then forward again."""
+        versions = [entry.version for entry in self._ledger() if entry.version is not None]
+        far = max(set(versions), key=lambda version: abs(version - versions[-1]))
+        return ["--to", str(far)]
+
+    def _ledger(self) -> list[Promotion]:
+        loop = open_loop(_PROJECT, self._settings)
+        try:
+            return loop.ledger.history()
+        finally:
+            loop.store.close()
+
     def _as_of(self) -> datetime:
         return START + SEASON * (self._season + 1) + timedelta(hours=2)
 
@@ -238,15 +254,16 @@ class _Driver:
                     self.by_hand(flow, _PATIENCE_S)
                 else:
                     self._deployed(flow)
-            except (OSError, URLError, HTTPException, ValueError) as fault:
-                self.told[f"{flow} not asked for"] += 1
+            except (OSError, URLError, HTTPException, ValueError, KeepfitError):
+                self.told[f"{flow} not asked for"] += 1  # what it is asked of was away
                 self._ended.wait(2)
-                del fault
 
     def _deployed(self, flow: str) -> None:
         parameters: dict[str, Any] = {"project": _PROJECT}
         if flow in ("retrain", "watch"):
             parameters["as_of"] = self._as_of().isoformat()
+        elif flow == "rollback":
+            parameters["version"] = int(self._to()[1])
         api = f"{self._settings.prefect_url}/api"
         found = _asked(f"{api}/deployments/name/{flow}/{NAME}-{flow}")
         run = _asked(f"{api}/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
