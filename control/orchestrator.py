@@ -43,27 +43,30 @@ def use_stack(settings: Settings, project: str, name: str) -> None:
 @contextmanager
 def paused(name: str) -> Generator[None]:
     """Hold a project's schedules and triggers while somebody else drives its flows."""
-    with _answering(f"nothing of {name} was held; try again when it does"):
+    with answering(f"nothing of {name} was held; try again when it does"):
         ids = asyncio.run(_deployments(name))
     try:
-        with _answering(f"the schedules of {name} were not held; try again when it does"):
+        with answering(f"the schedules of {name} were not held; try again when it does"):
             asyncio.run(_switch(ids, on=False))
         yield
     finally:
-        with _answering(f"schedules of {name} may still be held; resume its deployments in Prefect's pages"):
+        with answering(f"schedules of {name} may still be held; resume its deployments in Prefect's pages"):
             asyncio.run(_switch(ids, on=True))
 
 
 @contextmanager
-def _answering(otherwise: str) -> Generator[None]:
+def answering(otherwise: str) -> Generator[None]:
     """Say in a sentence that Prefect does not answer; how long it is waited for, control/services.py says."""
     import httpx
     from prefect.exceptions import PrefectException
 
     try:
         yield
-    except (httpx.HTTPError, PrefectException) as fault:
+    except (httpx.HTTPError, PrefectException, RuntimeError) as fault:
         what = " ".join((str(fault) or type(fault).__name__).split())
+        # So Prefect tells that its server was away when a flow began.
+        if isinstance(fault, RuntimeError) and not what.startswith("Failed to reach API"):
+            raise
         msg = f"Prefect does not answer: {what}; {otherwise}"
         raise ServiceUnavailable(msg) from fault
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from control.answers import Answer
-from control.orchestrator import require_prefect, use_stack
+from control.orchestrator import answering, require_prefect, use_stack
 from control.progress import stepping
 from control.running import running
 from keepfit.errors import StackError
@@ -27,7 +27,8 @@ class Place:
 
     def run(self, doing: str, flow: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
         """Run a flow; return what it returns, and where its run is seen. What it raises is raised."""
-        with stepping(doing, "flows.steps"):
+        gone = answering("run it again when bin/keepfit up has it back: what was done stays done")
+        with gone, stepping(doing, "flows.steps"):
             state = flow(self.where, *arguments, return_state=True)
             found = state.result()
         run = state.state_details.flow_run_id
