@@ -70,7 +70,7 @@ def _hunt(names: list[str], seed: int) -> int:
         for attempt in range(1 if name == "none" else _SEEDS):
             with tempfile.TemporaryDirectory(prefix="keepfit-chaos-", ignore_cleanup_errors=True) as folder:
                 stage = Little(Path(folder), None if name == "none" else name)
-                verdict = run(stage, Plan(_LITTLE_S, 0.5, 150, seed + attempt)).verdict
+                verdict = run(stage, Plan(_LITTLE_S, 0.35, 150, seed + attempt, planned=0.5)).verdict
             if not verdict.clean:
                 (first, *_) = [*verdict.lost, *verdict.doubled, *verdict.wrong_version, *verdict.broken]
                 said = f"caught from seed {seed + attempt}: {first}"

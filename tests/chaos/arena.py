@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ class Stage(Protocol):
     chaos: Path
     foreign: set[str]
     """Digests that the run itself made the pointer name."""
+    points: tuple[str, ...]
+    """The fault points that its processes come by."""
 
     def start(self) -> None: ...
     def tend(self) -> None:
@@ -96,7 +98,7 @@ class Run:
 def run(stage: Stage, asked: Plan, say: Callable[[str], None] = lambda _: None) -> Run:
     """Run it, and judge what callers were told by what is left."""
     chance = random.Random(asked.seed)
-    planner = _Planner(stage.chaos, chance)
+    planner = _Planner(stage.chaos, stage.points, chance)
     observer = Observer(stage.settings.releases(NAME), Trust.of(stage.settings), stage.foreign)
     callers = Callers(stage.settings.serving_port, asked.per_s, asked.seed)
     done: Counter[str] = Counter()
@@ -173,13 +175,13 @@ def _sofar(began: float, callers: Callers, observer: Observer, done: Counter[str
 class _Planner:
     """Plans each thing that can happen at each point, in an order from the seed, over and over."""
 
-    def __init__(self, chaos: Path, chance: random.Random) -> None:
-        self._chaos, self._chance = chaos, chance
+    def __init__(self, chaos: Path, points: Sequence[str], chance: random.Random) -> None:
+        self._chaos, self._points, self._chance = chaos, points, chance
         self._left: list[tuple[str, str]] = []
 
     def plan_next(self) -> None:
         if not self._left:
-            self._left = [(point, action) for point in POINTS for action in actions(point)]
+            self._left = [(point, action) for point in self._points for action in actions(point)]
             self._chance.shuffle(self._left)
         plan(self._chaos, *self._left.pop())
 

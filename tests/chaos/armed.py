@@ -43,6 +43,7 @@ class _Armed:
         self._folder = folder
         self._known: set[str] = set()
         self._syncing: dict[int, int] = {}
+        self._dropped: set[str] = set()
 
     def __call__(self, point: str, *told: object) -> None:
         if point not in self._known:
@@ -73,16 +74,25 @@ class _Armed:
             _write_half(told)
             os.kill(os.getpid(), signal.SIGKILL)
         else:
+            if point == "journal.sync":
+                # As Linux does: what could not be written is dropped, and a later sync says nothing of it.
+                self._dropped.add(_name(told[0]))
             if point == "journal.write" and time.monotonic_ns() % 2:
                 _write_half(told)
             raise _fault(point)
 
     def _note_synced(self, descriptor: int) -> None:
         """Note how much of a file is on disk: what was there when the sync began."""
-        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        name = _name(descriptor)
+        if name in self._dropped:
+            return
         coming = self._folder / "synced" / f".{name}.{os.getpid()}"
         coming.write_text(str(self._syncing[descriptor]))
         coming.replace(self._folder / "synced" / name)
+
+
+def _name(descriptor: object) -> str:
+    return Path(f"/proc/self/fd/{descriptor}").readlink().name
 
 
 def _write_half(told: tuple[object, ...]) -> None:

@@ -16,12 +16,16 @@ from data.store import Store
 from keepfit.settings import Settings
 from tasks.collect import drain_journals
 from tasks.reconcile import settle_latest
-from tests.chaos.arena import Signals, alive, chaotic, children, started
+from tests.chaos.arena import POINTS, Signals, alive, chaotic, children, started
+from tests.chaos.armed import FAIL, plan
 from tests.chaos.prepared import VERSIONS, forge, prepare
 from tests.chaos.world import NAME, project
 from tests.control.little import free_port
 from tests.keys import SETTINGS
 from tests.making import LoopOnFakes
+
+_NOT_HERE = ("register.", "snapshot.")
+"""What only a retrain does."""
 
 
 class Little:
@@ -51,9 +55,11 @@ class Little:
             "stop a turner": (2.0, self._stop_turner),
             "kill the parent": (0.5, self._kill_parent),
             "cut the power": (1.0, self._cut_power),
+            "fail a sync, then cut the power": (1.0, self._fail_sync_and_cut_power),
             "point to a foreign bundle": (1.0, self._point_to_foreign),
         }
         self.foreign: set[str] = set()
+        self.points = tuple(point for point in POINTS if not point.startswith(_NOT_HERE))
         self._serving: subprocess.Popen[bytes] | None = None
         self._turners: subprocess.Popen[bytes] | None = None
 
@@ -149,6 +155,15 @@ class Little:
                 continue  # drained
         self._serving = self._serve()
         return True
+
+    def _fail_sync_and_cut_power(self, chance: random.Random) -> bool:
+        """Cut it before a drain has taken what a failed sync left in the file."""
+        plan(self.chaos, "journal.sync", FAIL)
+        deadline = time.monotonic() + 1
+        while (self.chaos / "plan" / "journal.sync").exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0.005, 0.05))
+        return self._cut_power(chance)
 
     def _point_to_foreign(self, _: random.Random) -> bool:
         """Put a bundle of somebody else's in the place of the champion's, as an intruder would."""

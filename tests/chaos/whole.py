@@ -30,7 +30,7 @@ from keepfit.errors import KeepfitError
 from keepfit.settings import ROOT, Settings
 from tasks.collect import drain_journals, import_file
 from tasks.loop import open_loop
-from tests.chaos.arena import Signals, chaotic
+from tests.chaos.arena import POINTS, Signals, chaotic
 from tests.chaos.world import NAME, SEASON, START, history
 from tests.control.little import free_port
 
@@ -62,6 +62,7 @@ class Whole:
         )
         self.chaos = home / "chaos"
         self.foreign: set[str] = set()
+        self.points = POINTS
         self._environment = chaotic(self.settings, self.chaos, bug)
         self._signals = Signals()
         self._driver = _Driver(self.settings, self._environment)
