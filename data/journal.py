@@ -20,7 +20,7 @@ import msgspec
 from data.records import AcknowledgedLabels, Entry, new_id
 from keepfit.errors import NO_ROOM, CaptureFailed
 from keepfit.faults import reach
-from keepfit.settings import secret_key
+from keepfit.secret import secret_key
 
 SUFFIX = ".journal"
 _encode = msgspec.json.Encoder().encode

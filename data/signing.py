@@ -14,7 +14,7 @@ from data.bundles import SIGNATURE
 from data.releases import replace_file
 from data.signatures import hint, public_pem
 from keepfit.errors import StateError
-from keepfit.settings import secret_key
+from keepfit.secret import secret_key
 
 
 def make_key(file: Path, trusted: Path) -> None:

@@ -1,20 +1,21 @@
 """Where things are: the only reader of the environment."""
 
 import hashlib
-import math
 import os
-import secrets
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from keepfit.errors import StackError
+from keepfit.origins import is_everywhere, is_loopback
+from keepfit.variables import PLATFORMS, parsed, told
 
 ROOT = Path(__file__).resolve().parent.parent
 """The root of this checkout: code runs from here and is never installed."""
+HOSTED = {"host": "0.0.0.0", "access": "anyone", "hosts": "*"}
+"""How a platform runs a container: it is the only one that reaches it, and says who may ask."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,23 @@ class Settings:
 
     home: Path = ROOT / "var"
     host: str = "127.0.0.1"
+    """Where all processes listen; by default only this machine reaches them."""
+    name: str | None = None
+    """The name that others reach this machine by; it stands in every address that is told."""
+    hosts: str | None = None
+    """Further names that a `Host` header may have, with commas between them; `*` is any."""
+    access: str = "local"
+    """Who may ask: `local` is this machine without a key where nobody else reaches it, and else who has an
+    API key; `keys` is always who has one; `anyone` leaves it to what stands before these processes."""
+    api_keys: str | None = None
+    """The file of API keys, if not in the home."""
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    """The certificate chain and its private key, in PEM: every process answers over TLS."""
+    tls_ca: str | None = None
+    """The certificates that our own clients trust beside this machine's, in PEM."""
+    cleartext: bool = False
+    """Let keys travel unencrypted, because TLS ends in what stands before these processes."""
     serving_port: int = 8300
     prefect_port: int = 4200
     mlflow_port: int = 5000
@@ -100,18 +118,18 @@ class Settings:
         """
         given: dict[str, object] = {}
         for name, field in cls.__dataclass_fields__.items():
-            for variable in (f"KEEPFIT_{name.upper()}", *_PLATFORMS.get(name, ())):
+            for variable in (f"KEEPFIT_{name.upper()}", *PLATFORMS.get(name, ())):
                 if text := os.environ.get(variable):
-                    given[name] = _parsed(variable, text, field.default)
+                    given[name] = parsed(variable, text, field.default)
                     break
         if os.environ.get("AIP_HTTP_PORT"):
-            given.setdefault("host", "0.0.0.0")
+            otherwise = {**HOSTED, **otherwise}
         return cls(**(otherwise | given))  # pyright: ignore[reportArgumentType]
 
     def environment(self) -> dict[str, str]:
         """Say the same to a child process; the inverse of `from_env`."""
-        told = {f"KEEPFIT_{n.upper()}": getattr(self, n) for n in self.__dataclass_fields__}
-        return {n: _told(v) for n, v in told.items() if v is not None}
+        given = {f"KEEPFIT_{n.upper()}": getattr(self, n) for n in self.__dataclass_fields__}
+        return {n: told(v) for n, v in given.items() if v is not None}
 
     @cached_property
     def store_url(self) -> str:
@@ -121,22 +139,49 @@ class Settings:
     @property
     def serving_url(self) -> str:
         """Where predictions are asked for."""
-        return f"http://{self.host}:{self.serving_port}"
+        return self._url(self.serving_port)
 
     @property
     def prefect_url(self) -> str:
         """Where Prefect's pages are; its API is below /api."""
-        return f"http://{self.host}:{self.prefect_port}"
+        return self._url(self.prefect_port)
 
     @property
     def mlflow_url(self) -> str:
         """Where the registry is."""
-        return f"http://{self.host}:{self.mlflow_port}"
+        return self._url(self.mlflow_port)
 
     @property
     def console_url(self) -> str:
         """Where people look at what is going on."""
-        return f"http://{self.host}:{self.console_port}"
+        return self._url(self.console_port)
+
+    def _url(self, port: int) -> str:
+        named = self.name or ("127.0.0.1" if is_everywhere(self.host) else self.host)
+        named = f"[{named}]" if ":" in named else named
+        return f"{'https' if self.tls_cert else 'http'}://{named}:{port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches what listens here."""
+        return is_loopback(self.host)
+
+    @property
+    def asks_keys(self) -> bool:
+        """Whether a request needs an API key."""
+        return self.access == "keys" or (self.access == "local" and not self.is_local)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that a `Host` header may have, beside this machine's numbers."""
+        own = () if self.is_local else (socket.gethostname(), socket.getfqdn())
+        given = (self.name or "", self.host, *own, *(self.hosts or "").split(","))
+        return frozenset(name.strip().lower() for name in given if name.strip())
+
+    @property
+    def api_keys_file(self) -> Path:
+        """Where the API keys are, hashed."""
+        return Path(self.api_keys) if self.api_keys else self.home / "keys" / "api.json"
 
     def journal(self, project: str) -> Path:
         """Where the workers write what they answered, and their status files."""
@@ -171,102 +216,6 @@ class Settings:
     def reports(self, project: str) -> Path:
         """Where the pages and verdicts of `watch` are."""
         return self.home / "reports" / project
-
-
-def _parsed(variable: str, text: str, default: object) -> object:
-    if variable in _CHECKS:
-        return _CHECKS[variable](variable, text)
-    try:
-        if isinstance(default, bool):
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        if isinstance(default, int | float):
-            number = type(default)(text)
-            if not 0 < number < math.inf:
-                raise ValueError  # a deadline of NaN never passes, a limit of nothing lets nothing through
-            if variable == "KEEPFIT_CAPTURE_SHARE" and number > 1:
-                raise ValueError
-            return number
-    except (ValueError, KeyError):
-        kind = "true or false" if isinstance(default, bool) else "a whole number above 0"
-        kind = "a number above 0" if isinstance(default, float) else kind
-        kind = "a share above 0 and up to 1" if variable == "KEEPFIT_CAPTURE_SHARE" else kind
-        msg = f"{variable}={text!r}: expected {kind}; correct it or unset it"
-        raise StackError(msg) from None
-    return Path(text).resolve() if isinstance(default, Path) else text
-
-
-def _one_of(*choices: str) -> Callable[[str, str], str]:
-    def check(variable: str, text: str) -> str:
-        if text not in choices:
-            msg = f"{variable}={text!r}: expected one of {', '.join(choices)}; correct it or unset it"
-            raise StackError(msg)
-        return text
-
-    return check
-
-
-def _folder(variable: str, text: str) -> str:
-    if "://" in text.removeprefix("file://"):
-        cure = "copy it to a folder before the server starts, and name that in KEEPFIT_RELEASE_FOLDER"
-        msg = f"{variable}={text!r}: {cure}"
-        raise StackError(msg)
-    return str(Path(text.removeprefix("file://")).resolve())
-
-
-def _path(_: str, text: str) -> str:
-    return str(Path(text).absolute())
-
-
-def _route(variable: str, text: str) -> str:
-    if not text.startswith("/") or set("{}?#") & set(text):
-        msg = f"{variable}={text!r}: expected a path that begins with /; correct it or unset it"
-        raise StackError(msg)
-    return text
-
-
-_PLATFORMS = {
-    "serving_port": ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"),
-    "health_route": ("AIP_HEALTH_ROUTE",),
-    "predict_route": ("AIP_PREDICT_ROUTE",),
-    "release_folder": ("AIP_STORAGE_URI",),
-}
-"""The platforms' variables that say what ours say."""
-_CHECKS: dict[str, Callable[[str, str], str]] = {
-    "KEEPFIT_ANSWER": _one_of("output", "probabilities", "full"),
-    "KEEPFIT_CAPTURE": _one_of("optional", "required"),
-    "KEEPFIT_DURABILITY": _one_of("process", "fsync"),
-    "KEEPFIT_LOG": _one_of("text", "json"),
-    **dict.fromkeys(("KEEPFIT_RELEASE_FOLDER", "AIP_STORAGE_URI"), _folder),
-    **dict.fromkeys(("KEEPFIT_SIGNING_KEY", "KEEPFIT_TRUSTED_KEYS"), _path),
-    **dict.fromkeys(("KEEPFIT_HEALTH_ROUTE", "AIP_HEALTH_ROUTE"), _route),
-    **dict.fromkeys(("KEEPFIT_PREDICT_ROUTE", "AIP_PREDICT_ROUTE"), _route),
-}
-"""Text that may not be any."""
-
-
-def _told(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def secret_key(path: Path, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
-    """Read a secret that only this user may read, making it if there is none: 32 bytes by default."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return path.read_bytes()
-    coming = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        # Linked into place whole: of two processes that make it at once, both read the same.
-        coming.touch(mode=0o600)
-        with coming.open("wb") as file:
-            file.write(make())
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(coming, path)
-    except FileExistsError:
-        pass
-    finally:
-        coming.unlink(missing_ok=True)
-    return path.read_bytes()
 
 
 def code_commit() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from keepfit.errors import KeepfitError
-from keepfit.settings import Settings
+from keepfit.settings import HOSTED, Settings
 from serving.supervision import serve
 
 
@@ -21,7 +21,7 @@ def main() -> None:
 def settings_of(arguments: Sequence[str]) -> Settings:
     """Read the environment and the command line, which stands before it."""
     # As SageMaker starts a container: on its port, with the model where it has unpacked it.
-    hosted = {"host": "0.0.0.0", "serving_port": 8080, "release_folder": "/opt/ml/model"}
+    hosted = {**HOSTED, "serving_port": 8080, "release_folder": "/opt/ml/model"}
     settings = Settings.from_env(**(hosted if arguments[:1] == ["serve"] else {}))
     parser = argparse.ArgumentParser(
         prog="python -m serving", description="Serve a project's champion over HTTP."

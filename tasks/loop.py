@@ -10,7 +10,8 @@ from data.quarantine import Quarantine
 from data.signatures import Trust
 from data.store import Store
 from keepfit.loading import load_project
-from keepfit.settings import Settings, secret_key
+from keepfit.secret import secret_key
+from keepfit.settings import Settings
 from keepfit.spec import Project
 
 if TYPE_CHECKING:

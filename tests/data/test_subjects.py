@@ -2,7 +2,7 @@ from pathlib import Path
 
 from data.intake import Origin, take_rows
 from keepfit import Column, Gate, Project, Target
-from keepfit.settings import secret_key
+from keepfit.secret import secret_key
 
 
 def project(**changed: object) -> Project:
