@@ -13,7 +13,7 @@ from sqlalchemy import Connection, MetaData, Table, column, func, inspect, selec
 
 from data import dialects, tables
 from data.archives import FORMAT, Manifest, Member, add_manifest, add_table, read_table
-from data.journal import sync_folder
+from data.durable import sync_folder
 from data.records import new_id, now
 from data.store import Store
 from keepfit import VERSION

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from data.durable import sync_folder
 from data.records import AcknowledgedLabels, Entry, new_id
 from keepfit.errors import NO_ROOM, CaptureFailed
 from keepfit.faults import reach
@@ -236,15 +237,6 @@ def read_journal(path: Path, start: int) -> Iterator[Chunk]:
         if chunk.finished or chunk.end == start:
             return
         start = chunk.end
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's names on disk: a file that is synced under a lost name is lost."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _failed(place: Path, what: str, fault: OSError, kept: int = 0) -> CaptureFailed:

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from data.journal import SUFFIX, sync_folder
-from data.releases import replace_file
+from data.durable import replace_file, sync_folder
+from data.journal import SUFFIX
 from keepfit.errors import StateError
 
 _FOLDER = "kept"

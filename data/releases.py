@@ -1,11 +1,9 @@
 """The release directory: publish a bundle, move the pointer, read what each worker serves."""
 
-import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from data.bundles import Bundle, open_bundle
-from data.journal import sync_folder
+from data.durable import locked, replace_file, sync_file, sync_folder
 from data.records import new_id, since_boot
 from data.signatures import Trust
 from keepfit.errors import BundleError, StateError
@@ -71,7 +69,7 @@ def publish(bundle: Bundle, releases: Path, trust: Trust) -> Path:
         for name, content in bundle.files().items():
             reach("publish.copy")
             (coming / name).write_bytes(content)
-            _sync_file(coming / name)
+            sync_file(coming / name)
         open_bundle(coming, bundle.digest, trust)
         sync_folder(coming)
         reach("publish.rename")
@@ -149,21 +147,6 @@ def _read_note(path: Path) -> bytes:
         return file.read(_LARGEST_NOTE)
 
 
-def replace_file(path: Path, content: bytes, beside: Path | None = None) -> None:
-    """Put a file in place atomically and durably: readers see the old one or the new one.
-
-    It is written in its own folder, or `beside` it where that folder may hold nothing else.
-    """
-    coming = (beside or path.parent) / f".{path.name}.{new_id()}"
-    try:
-        coming.write_bytes(content)
-        _sync_file(coming)
-        coming.replace(path)
-    finally:
-        coming.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
 def write_status(journal: Path, status: WorkerStatus) -> None:
     """Rewrite a worker's status file; it is a sign of life, so it is not synced.
 
@@ -225,23 +208,3 @@ def _age_s(status: WorkerStatus, at: datetime) -> float:
 
 def _status_files(journal: Path) -> Iterator[Path]:
     return journal.glob(f"[!.]*{_STATUS}")  # one that begins with a dot is still being written
-
-
-@contextmanager
-def locked(path: Path) -> Generator[None]:
-    """Wait for a lock file and hold it: of several processes on this machine one goes on."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from data.bundles import SIGNATURE
-from data.releases import replace_file
+from data.durable import replace_file
 from data.signatures import hint, public_pem
 from keepfit.errors import StateError
 from keepfit.secret import secret_key

@@ -8,9 +8,9 @@ from sqlalchemy.exc import DatabaseError
 from data import kept
 from data.archives import SUFFIX, Manifest
 from data.backups import Progress, patient_store, write_backup
+from data.durable import locked
 from data.kept import Remembered
 from data.records import now
-from data.releases import locked
 from data.store import Store
 from keepfit.errors import StateError
 from keepfit.settings import Settings

@@ -11,7 +11,8 @@ import msgspec
 import pandas as pd
 
 from data.bundles import Bundle, Lineage, open_bundle, sha256, write_unsigned
-from data.releases import locked, publish, released
+from data.durable import locked
+from data.releases import publish, released
 from data.signing import make_key, sign
 from data.statements import Judgement
 from keepfit.errors import BundleError, VersionNotFound

@@ -10,9 +10,8 @@ from sqlalchemy.exc import DatabaseError
 from data import kept, tables
 from data.archives import Manifest, check_archive
 from data.backups import Progress, count_rows, load_backup, patient_store, write_backup
+from data.durable import locked, sync_folder
 from data.files import content_hash
-from data.journal import sync_folder
-from data.releases import locked
 from data.store import Store
 from keepfit.errors import StateError
 from keepfit.settings import Settings

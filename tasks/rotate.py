@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.bundles import SIGNATURE, Bundle, copy_bundle
-from data.journal import sync_folder
+from data.durable import replace_file, sync_folder
 from data.promotions import Ledger, promoted_projects
-from data.releases import released, replace_file
+from data.releases import released
 from data.signatures import Trust, hint, read_public
 from data.signing import make_key, public_key, sign, trust_key
 from data.store import Store

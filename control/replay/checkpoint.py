@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from data.decisions import Decision
-from data.releases import replace_file
+from data.durable import replace_file
 
 Scores = Mapping[str, float | None]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from data.durable import replace_file
 from data.journal import journal_files
 from data.records import now
-from data.releases import POINTER, Pointer, read_pointer, read_statuses, replace_file
+from data.releases import POINTER, Pointer, read_pointer, read_statuses
 from data.store import Store
 from keepfit.settings import Settings
 from tasks.collect import drain_journals

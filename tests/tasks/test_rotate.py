@@ -197,6 +197,6 @@ def test_a_bundle_can_be_opened_while_its_next_signature_is_written(
         synced.append(path.name)
         assert released(made.releases, champion.digest, made.trust).digest == champion.digest
 
-    monkeypatch.setattr("data.releases._sync_file", look)
+    monkeypatch.setattr("data.durable.sync_file", look)
     rotation(made).finish()
     assert [name for name in synced if SIGNATURE in name]
