@@ -4,7 +4,9 @@ It knows no dialect: what was taken from SQLite can be restored into PostgreSQL,
 """
 
 import hashlib
+import lzma
 import zipfile
+import zlib
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +17,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import Struct
 
+from data.audit import Head
 from keepfit.errors import StateError
 
 SUFFIX = ".backup"
@@ -36,7 +39,10 @@ class Member(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """What a backup holds; `positions` is how far it has each project's journal files, in bytes."""
+    """What a backup holds; `positions` is how far it has each project's journal files, in bytes.
+
+    `audit` is the end of the audit log in it; None where the backup is older than the log.
+    """
 
     format: int
     backup_id: str
@@ -44,6 +50,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     keepfit: str
     members: list[Member]
     positions: dict[str, dict[str, int]]
+    audit: Head | None = None
 
     def rows(self, name: str) -> int:
         """Count the rows of the tables whose names begin so."""
@@ -70,6 +77,14 @@ def add_manifest(archive: zipfile.ZipFile, manifest: Manifest) -> None:
     archive.writestr(_MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
 
 
+_FAULTS = (
+    # What zipfile raises for bytes that were changed: for another compression, or "encrypted", too.
+    *(OSError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile),
+    *(zlib.error, lzma.LZMAError),
+    ValueError,  # also msgspec's
+)
+
+
 def check_archive(path: Path) -> Manifest:
     """Read a backup from end to end; raise BackupRefused where any of it is not as it was written."""
     try:
@@ -84,8 +99,7 @@ def check_archive(path: Path) -> Manifest:
                 with archive.open(_file(member.table)) as file:
                     if _hash(file) != member.sha256:
                         raise _refused(path, f"the checksum of {_file(member.table)} is wrong")
-    # What zipfile raises for bytes that were changed; ValueError is also msgspec's.
-    except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile) as fault:
+    except _FAULTS as fault:
         said = " ".join(str(getattr(fault, "strerror", None) or fault).split())
         raise _refused(path, said) from fault
     return manifest

@@ -59,6 +59,23 @@ def test_a_backup_with_a_byte_changed_is_refused_or_says_the_same(tmp_path: Path
     assert refused > len(places) * 0.8
 
 
+@pytest.mark.parametrize("value", [8, 9, 12, 14])
+@pytest.mark.parametrize("at", [8, 10])
+def test_a_backup_that_calls_itself_compressed_or_encrypted_is_refused_or_says_the_same(
+    tmp_path: Path, at: int, value: int
+) -> None:
+    path = tmp_path / "a.backup"
+    manifest = written(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\x01\x02") + at  # a flag, or the compression, of the first file
+    content[place] ^= value
+    path.write_bytes(content)
+    try:
+        assert check_archive(path) == manifest
+    except BackupRefused as refusal:
+        assert "is no whole backup" in str(refusal)
+
+
 def test_a_table_that_was_changed_with_its_own_crc_is_refused(tmp_path: Path) -> None:
     path, other = tmp_path / "a.backup", tmp_path / "b.backup"
     written(path)
