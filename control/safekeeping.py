@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from control.answers import Answer
+from control.auditing import head_told
 from control.progress import counting
 from control.running import claim
 from data.archives import Manifest
@@ -23,6 +24,8 @@ def backup(where: Path | None) -> Answer:
         f"journals kept for the last two backups: {taken.kept_files} files, {_bytes(taken.kept_bytes)}; "
         f"{taken.removed_files} that both have whole were removed",
     ]
+    if taken.manifest.audit is not None:
+        lines.append(f"the head of its audit log is {taken.manifest.audit.hash}")
     told = {"file": str(taken.path), "bytes": size, **_told(taken.manifest)}
     kept = {"files": taken.kept_files, "bytes": taken.kept_bytes, "removed": taken.removed_files}
     return Answer(lines, {**told, "kept": kept})
@@ -69,7 +72,8 @@ def _what(manifest: Manifest) -> str:
 
 def _told(manifest: Manifest) -> dict[str, object]:
     rows = {member.table: member.rows for member in manifest.members}
-    return {"backup_id": manifest.backup_id, "taken_at": manifest.taken_at, "rows": rows}
+    audit = None if manifest.audit is None else head_told(manifest.audit)
+    return {"backup_id": manifest.backup_id, "taken_at": manifest.taken_at, "rows": rows, "audit": audit}
 
 
 def _bytes(size: int) -> str:

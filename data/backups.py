@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, MetaData, Table, column, func, inspect, select, table, types
 
-from data import dialects, tables
+from data import audit, dialects, tables
 from data.archives import FORMAT, Manifest, Member, add_manifest, add_table, read_table
 from data.durable import sync_folder
 from data.records import new_id, now
@@ -77,6 +77,7 @@ def load_backup(connection: Connection, path: Path, manifest: Manifest, progress
         if (arrived := _count(connection, member.table)) != member.rows:
             msg = f"{path}: {arrived} rows of {member.table} arrived, not {member.rows}; nothing was changed"
             raise StateError(msg)
+    audit.begin(connection)
 
 
 def count_rows(connection: Connection) -> int:
@@ -97,6 +98,7 @@ def _written(connection: Connection, archive: zipfile.ZipFile, progress: Progres
         keepfit=VERSION,
         members=members,
         positions=positions,
+        audit=audit.head(connection),
     )
     add_manifest(archive, manifest)
     return manifest

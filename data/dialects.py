@@ -35,6 +35,7 @@ TRANSACTION_S = 600
 
 Row = tuple[Any, ...]
 _SHAPE_LOCK = 0x6B656570666974  # "keepfit"
+_CHAIN_LOCK = 0x6175646974  # "audit"
 _READING: Mapping[str, Mapping[str, Any]] = {
     "sqlite": {"reading": True},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -79,6 +80,15 @@ def lock_shape(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_SHAPE_LOCK)))
+
+
+def lock_chain(connection: Connection) -> None:
+    """Be the only one who appends to the audit log, until the end of this transaction.
+
+    The last lock that a transaction takes: who has it waits for nobody, so two never wait for each other.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_CHAIN_LOCK)))
 
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

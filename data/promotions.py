@@ -1,13 +1,16 @@
 """The ledger of promotions: who is champion, since when, why. The one truth; all else is a projection."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Row, desc, select, update
+from sqlalchemy import Connection, Row, desc, select, update
 from sqlalchemy.exc import IntegrityError
 
+from data import audit
+from data.audit import Change, What, oneself
 from data.records import now
 from data.store import Store
 from data.tables import as_time, microseconds, promotions
@@ -15,6 +18,13 @@ from keepfit.errors import ChampionChanged
 from keepfit.faults import reach
 
 Kind = Literal["retrain", "rollback", "by hand", "withdrawal"]
+NOTED_AS: dict[Kind, What] = {
+    "retrain": "promoted",
+    "rollback": "rolled back",
+    "by hand": "promoted by hand",
+    "withdrawal": "withdrawn",
+}
+"""What the audit log calls each kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +52,12 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The promotions of one project, numbered from 1 without a gap."""
+    """The promotions of one project, numbered from 1 without a gap; each is noted in the audit log."""
 
     store: Store
     project: str
+    who: str = field(default_factory=oneself)
+    """Who appends, for the audit log."""
 
     def champion(self) -> Promotion | None:
         """Return the entry in force, or None before the first and after the last was withdrawn."""
@@ -69,7 +81,7 @@ class Ledger:
         entry = replace(promotion, number=(expected.number if expected else 0) + 1, recorded_at=now())
         try:
             with self.store.transaction() as connection:
-                connection.execute(promotions.insert().values(_row(self.project, entry)))
+                add(connection, self.project, entry, expected, self.who)
                 reach("ledger.append")
         except IntegrityError as fault:
             msg = (
@@ -91,14 +103,60 @@ class Ledger:
             )
 
     def _read(self, limit: int | None) -> list[Promotion]:
-        query = (
-            select(promotions)
-            .where(promotions.c.project == self.project)
-            .order_by(desc(promotions.c.number))
-            .limit(limit)
-        )
         with self.store.reading() as connection:
-            return _promotions(connection.execute(query).all())
+            return last_entries(connection, self.project, limit)
+
+
+def add(connection: Connection, project: str, entry: Promotion, before: Promotion | None, who: str) -> None:
+    """Add an entry to a ledger inside the caller's transaction, and note it in the audit log."""
+    connection.execute(promotions.insert().values(_row(project, entry)))
+    change = Change(
+        what=NOTED_AS[entry.kind],
+        why=entry.reason,
+        who=who,
+        project=project,
+        before=None if before is None else told(before),
+        after=told(entry),
+    )
+    audit.append(connection, change)
+
+
+def told(entry: Promotion) -> dict[str, object]:
+    """Say what an entry of the ledger says, as the audit log has it: all but what is added later."""
+    times = {
+        "training_until": entry.training_until,
+        "snapshot_until": entry.snapshot_until,
+        "as_of": entry.as_of,
+        "recorded_at": entry.recorded_at,
+    }
+    number = entry.score is not None and math.isfinite(entry.score)  # JSON has no other, SQLite no NaN
+    return {
+        "promotion": entry.number,
+        "version": entry.version,
+        "digest": entry.digest,
+        "kind": entry.kind,
+        "snapshot_id": entry.snapshot_id,
+        "score": entry.score if number else None,
+        # As they come out of the store, whatever zone they were given in.
+        **{
+            name: None if time is None else as_time(microseconds(time)).isoformat()
+            for name, time in times.items()
+        },
+    }
+
+
+def last_entries(connection: Connection, project: str, limit: int | None) -> list[Promotion]:
+    """Return the last entries of a project's ledger, newest first."""
+    of = promotions.c
+    query = select(promotions).where(of.project == project).order_by(desc(of.number)).limit(limit)
+    return [_promotion(row) for row in connection.execute(query)]
+
+
+def ledger_entries(connection: Connection) -> Iterator[tuple[str, Promotion]]:
+    """Return every entry of every project's ledger, with its project, in order."""
+    query = select(promotions).order_by(promotions.c.project, promotions.c.number)
+    for row in connection.execute(query):
+        yield row.project, _promotion(row)
 
 
 def promoted_projects(store: Store) -> list[str]:
@@ -127,21 +185,18 @@ def _row(project: str, entry: Promotion) -> dict[str, Any]:
     }
 
 
-def _promotions(rows: Sequence[Row[Any]]) -> list[Promotion]:
-    return [
-        Promotion(
-            kind=cast(Kind, row.kind),
-            version=row.version,
-            digest=row.digest,
-            reason=row.reason,
-            as_of=as_time(row.as_of),
-            snapshot_id=row.snapshot_id,
-            training_until=None if row.training_until is None else as_time(row.training_until),
-            snapshot_until=None if row.snapshot_until is None else as_time(row.snapshot_until),
-            score=row.score,
-            number=row.number,
-            recorded_at=as_time(row.recorded_at),
-            workers=row.workers,
-        )
-        for row in rows
-    ]
+def _promotion(row: Row[Any]) -> Promotion:
+    return Promotion(
+        kind=cast(Kind, row.kind),
+        version=row.version,
+        digest=row.digest,
+        reason=row.reason,
+        as_of=as_time(row.as_of),
+        snapshot_id=row.snapshot_id,
+        training_until=None if row.training_until is None else as_time(row.training_until),
+        snapshot_until=None if row.snapshot_until is None else as_time(row.snapshot_until),
+        score=row.score,
+        number=row.number,
+        recorded_at=as_time(row.recorded_at),
+        workers=row.workers,
+    )

@@ -1,14 +1,16 @@
 """Rejected rows with their reasons: kept, counted, and readmitted when a person says so."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
+from data import audit
+from data.audit import Change, oneself
 from data.records import now
-from data.store import Store
+from data.store import Store, Taken
 from data.tables import as_time, microseconds, quarantine
 
 
@@ -31,6 +33,8 @@ class Quarantine:
 
     store: Store
     project: str
+    who: str = field(default_factory=oneself)
+    """Who readmits, for the audit log."""
 
     def entries(self, numbers: Sequence[int] | None = None, limit: int = 100) -> list[Quarantined]:
         """Return entries, newest first: those with the numbers, or the last `limit`."""
@@ -76,14 +80,22 @@ class Quarantine:
         with self.store.reading() as connection:
             return [(reason, number) for reason, number in connection.execute(query)]
 
-    def readmitted(self, numbers: Sequence[int]) -> None:
-        """Note that entries were taken in after all."""
-        with self.store.transaction() as connection:
-            connection.execute(
-                update(quarantine)
-                .where(quarantine.c.project == self.project, quarantine.c.number.in_(numbers))
-                .values(readmitted_at=microseconds(now()))
-            )
+    def readmitted(self, connection: Connection, numbers: Sequence[int], taken: Taken) -> None:
+        """Note that entries were taken in after all, inside the transaction that takes them in."""
+        connection.execute(
+            update(quarantine)
+            .where(quarantine.c.project == self.project, quarantine.c.number.in_(numbers))
+            .values(readmitted_at=microseconds(now()))
+        )
+        change = Change(
+            what="row readmitted",
+            why="it was tried again, and the project takes it now",
+            who=self.who,
+            project=self.project,
+            before={"quarantine": list(numbers)},
+            after={"predictions": taken.predictions, "labels": taken.labels},
+        )
+        audit.append(connection, change)
 
 
 def _entry(row: Any) -> Quarantined:  # noqa: ANN401 - a row of SQLAlchemy

@@ -11,7 +11,10 @@ Scores = dict[str, float | None]
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
-    """What was decided about a challenger before it became a version, beside which champion, and why."""
+    """What was decided about a challenger before it became a version, beside which champion, and why.
+
+    `audit_head` is the hash of the audit log's last entry then: the signature keeps it outside of the store.
+    """
 
     promote: bool
     asked_by: str
@@ -24,6 +27,7 @@ class Judgement(Struct, frozen=True, kw_only=True):
     gain_low: float | None = None
     gain_high: float | None = None
     parity: float | None = None
+    audit_head: str | None = None
 
 
 class Origin(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Predictions, labels and quarantine in SQL: the store of record, SQLite by default, PostgreSQL by URL."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ from sqlalchemy import CompoundSelect, Connection, Engine, Select, Table, inspec
 from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from data import dialects, repeats, shape, tables
+from data import audit, dialects, repeats, shape, tables
 from data.records import Label, Prediction, Rejected, now
 from data.rows import label_row, prediction_row, rejected_row
 from data.tables import microseconds
@@ -98,13 +98,18 @@ class Store:
             yield dialects.reading(connection)
 
     def take_in(
-        self, project: Project, batch: Batch, move: OffsetMove | None = None, file: LandedFile | None = None
+        self,
+        project: Project,
+        batch: Batch,
+        move: OffsetMove | None = None,
+        file: LandedFile | None = None,
+        also: Callable[[Connection, Taken], None] | None = None,
     ) -> Taken:
         """Keep a batch and, in the same transaction, that its source was taken in.
 
         Records that are there already (by id) stay as they are; one that says something else under the
         same id is rejected. What was rejected has no id: it is kept once only because its `move` or `file`
-        is taken once.
+        is taken once. `also` does in the same transaction what is one with it, such as noting it.
         Raises AlreadyTaken, and keeps nothing, when the source was taken in by somebody else.
         """
         # Shaped before the transaction: whoever else writes waits only for the writing.
@@ -131,8 +136,11 @@ class Store:
                 for place, reason in sorted(kept.contradicting.items())
             ]
             rejected = repeats.insert_new(connection, tables.quarantine, refused)
+            taken = Taken(predictions.new, labels.new, rejected)
+            if also is not None:
+                also(connection, taken)
             reach("drain.commit")
-            return Taken(predictions.new, labels.new, rejected)
+            return taken
 
     def contradiction(self, project: Project, batch: Batch) -> str | None:
         """Say why a batch of few records contradicts what is there under their ids, or None."""
@@ -213,6 +221,7 @@ class Store:
             with self.transaction() as connection:
                 dialects.lock_shape(connection)
                 tables.metadata.create_all(connection)
+                audit.begin(connection)
         except (ProgrammingError, InternalError) as fault:
             what = f"{_said(fault)}; let its user create tables there"
             msg = f"the store at {dialects.place(self.engine)} refuses to make its tables: {what}"

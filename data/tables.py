@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Column,
     Dialect,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     TypeDecorator,
+    event,
     types,
 )
 from sqlalchemy.dialects import postgresql
@@ -39,10 +41,15 @@ class Words(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as SQLAlchemy calls it
-        """Write NULs, which PostgreSQL refuses, and halves of characters, which are no UTF-8, in ASCII."""
-        if value is None or is_storable(value):
-            return value
-        return value.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+        """Write it as it is kept."""
+        return None if value is None else as_kept(value)
+
+
+def as_kept(words: str) -> str:
+    """Write NULs, which PostgreSQL refuses, and halves of characters, which are no UTF-8, in ASCII."""
+    if is_storable(words):
+        return words
+    return words.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 metadata = MetaData()
@@ -133,6 +140,51 @@ decisions = Table(
     Column("recorded_at", BigInteger, nullable=False),
     Column("promoted", Integer, nullable=False),
     Column("content", Text, nullable=False),
+)
+
+audit = Table(
+    # One chain for all projects: each entry has the hash of the one before it in its own.
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("project", Text),
+    Column("who", Words, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("before", Words),
+    Column("after", Words),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+# A second lock, against slips: whoever may change tables can take it off, and then the chain tells.
+_STAYS = "an entry of the audit log is neither changed nor removed"
+_LOCKS = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_no_{verb} BEFORE {verb} ON audit BEGIN SELECT RAISE(ABORT, '{_STAYS}'); END"
+        for verb in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE OR REPLACE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_STAYS}'; END $$",
+        "CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_stays()",
+    ],
+}
+for _dialect, _statements in _LOCKS.items():
+    for _statement in _statements:
+        event.listen(audit, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+holds = Table(
+    # Nothing is deleted: what a hold covers waits from `since` on, for every as_of in [held_at, released_at).
+    "holds",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("held_at", BigInteger, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("released_at", BigInteger),
+    Column("released_because", Words),
 )
 
 

@@ -8,7 +8,7 @@ from prefect import flow
 
 from data.promotions import Promotion
 from data.records import now
-from flows.steps import step
+from flows.steps import started_by, step
 from keepfit.errors import VersionNotFound
 from tasks.loop import Loop, open_loop
 from tasks.reconcile import promotion_of, settle_latest
@@ -40,7 +40,7 @@ def rollback(
         reason: Why, for the ledger.
         as_of: The time that the ledger notes; now when left empty.
     """
-    loop = open_loop(project)
+    loop = open_loop(project, who=started_by())
     found = loop.ledger.latest()
     step(settle_latest)(loop)
     latest = loop.ledger.latest()

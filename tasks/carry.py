@@ -7,10 +7,11 @@ from sqlalchemy import Connection, select
 
 from data import tables
 from data.archives import Manifest as BackupManifest
+from data.audit import oneself
 from data.bundles import MANIFEST, Manifest, sha256
+from data.promotions import Promotion, add, last_entries
 from data.records import now
 from data.releases import Pointer, read_pointer
-from data.tables import microseconds
 from keepfit.errors import StateError
 from keepfit.settings import Settings
 
@@ -39,15 +40,18 @@ def carry_promotions(connection: Connection, settings: Settings, backup: BackupM
 
 
 def _carry(connection: Connection, releases: Path, pointer: Pointer) -> list[str]:
-    project, of = releases.name, tables.promotions.c
-    last = select(of.number, of.version, of.digest).where(of.project == project).order_by(of.number.desc())
-    row = connection.execute(last.limit(1)).first()
-    number, version, digest = (row.number, row.version, row.digest) if row is not None else (0, None, None)
+    project = releases.name
+    last = next(iter(last_entries(connection, project, limit=1)), None)
+    number, version, digest = (
+        (last.number, last.version, last.digest) if last is not None else (0, None, None)
+    )
     if pointer.promotion <= number:
         return []
     between = [Pointer(digest, version, n) for n in range(number + 1, pointer.promotion)]
     entries = [_entry(releases, each) for each in (*between, pointer)]
-    connection.execute(tables.promotions.insert(), entries)
+    for entry in entries:
+        add(connection, project, entry, last, oneself())
+        last = entry
     then, live = (f"version {v}" if v is not None else "no version" for v in (version, pointer.version))
     return [
         f"{project}: {live} became champion after the backup (promotion {pointer.promotion}) and stays it; "
@@ -72,24 +76,23 @@ def _published_since(connection: Connection, releases: Path, backup: BackupManif
     ]
 
 
-def _entry(releases: Path, live: Pointer) -> dict[str, object]:
-    at = microseconds(now())
+def _entry(releases: Path, live: Pointer) -> Promotion:
+    at = now()
     bundle = None if live.digest is None else _manifest(releases / live.digest, live.digest)
     lineage = None if bundle is None else bundle.lineage
-    return {
-        "project": releases.name,
-        "number": live.promotion,
-        "kind": "withdrawal" if live.version is None else "by hand",
-        "version": live.version,
-        "digest": live.digest,
-        "reason": _REASON,
+    return Promotion(
+        number=live.promotion,
+        kind="withdrawal" if live.version is None else "by hand",
+        version=live.version,
+        digest=live.digest,
+        reason=_REASON,
         # Not the score: which of the metrics was the first, no bundle says.
-        "snapshot_id": None if lineage is None else lineage.snapshot_id,
-        "training_until": None if lineage is None else microseconds(lineage.training_until),
-        "snapshot_until": None if lineage is None else microseconds(lineage.as_of),
-        "as_of": at,
-        "recorded_at": at,
-    }
+        snapshot_id=None if lineage is None else lineage.snapshot_id,
+        training_until=None if lineage is None else lineage.training_until,
+        snapshot_until=None if lineage is None else lineage.as_of,
+        as_of=at,
+        recorded_at=at,
+    )
 
 
 def _manifest(folder: Path, digest: str) -> Manifest | None:

@@ -1,10 +1,12 @@
 """The open parts of one project's loop, which every step is handed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.audit import oneself
+from data.holds import Holds
 from data.promotions import Ledger
 from data.quarantine import Quarantine
 from data.signatures import Trust
@@ -25,6 +27,8 @@ class Loop:
     project: Project
     settings: Settings
     store: Store
+    who: str = field(default_factory=oneself, kw_only=True)
+    """Who changes what is changed, for the audit log: the user of this process, or a flow run."""
 
     @property
     def name(self) -> str:
@@ -34,12 +38,17 @@ class Loop:
     @cached_property
     def ledger(self) -> Ledger:
         """Who is champion."""
-        return Ledger(self.store, self.name)
+        return Ledger(self.store, self.name, self.who)
 
     @cached_property
     def quarantine(self) -> Quarantine:
         """What was received and not accepted."""
-        return Quarantine(self.store, self.name)
+        return Quarantine(self.store, self.name, self.who)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """Whose labels are held."""
+        return Holds(self.store, self.name, self.who)
 
     @cached_property
     def registry(self) -> "Registry":
@@ -69,7 +78,7 @@ class Loop:
         return self.settings.releases(self.name)
 
 
-def open_loop(where: str, settings: Settings | None = None) -> Loop:
+def open_loop(where: str, settings: Settings | None = None, who: str | None = None) -> Loop:
     """Open the loop of the project that `where` names, as the environment says."""
     settings = settings or Settings.from_env()
-    return Loop(load_project(where), settings, Store(settings.store_url))
+    return Loop(load_project(where), settings, Store(settings.store_url), who=who or oneself())

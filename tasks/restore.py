@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, make_url, select
 from sqlalchemy.exc import DatabaseError
 
-from data import kept, tables
+from data import audit, kept, tables
 from data.archives import Manifest, check_archive
 from data.backups import Progress, count_rows, load_backup, patient_store, write_backup
 from data.durable import locked, sync_folder
@@ -49,8 +49,9 @@ def restore(settings: Settings, path: Path, progress: Progress, *, replace: bool
         try:
             said = _missing_before(home, path, manifest)
             with store.transaction() as connection:
-                imported = _landed(connection)
+                imported, replaced_head = _landed(connection), audit.head(connection)
                 load_backup(connection, path, manifest, progress)
+                audit.append(connection, _change(path, manifest, replaced_head))
                 said += carry_promotions(connection, settings, manifest)
                 # Given back before the end: with the old store, which knows them, this changes nothing.
                 journals = _bring_back_journals(home, manifest)
@@ -64,6 +65,16 @@ def restore(settings: Settings, path: Path, progress: Progress, *, replace: bool
         finally:
             store.close()
     return Restored(manifest, replaced, tuple(journals), tuple(landed), tuple(said))
+
+
+def _change(path: Path, manifest: Manifest, replaced: audit.Head) -> audit.Change:
+    """Name the head of the log that is replaced: so the shorter chain says what it is shorter than."""
+    return audit.Change(
+        what="store restored",
+        why="by hand",
+        before={"entries": replaced.entries, "head": replaced.hash},
+        after={"backup": manifest.backup_id, "file": path.name, "taken_at": manifest.taken_at.isoformat()},
+    )
 
 
 def _emptied(settings: Settings, path: Path, replace: bool) -> tuple[Store, Path | None]:
@@ -157,7 +168,7 @@ def _bring_back_landed(connection: Connection, settings: Settings) -> Iterator[P
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.is_file())
+    return sorted(path for path in folder.glob("*") if path.is_file() and not path.is_symlink())
 
 
 def _land(file: Path, landing: Path) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.audit import Change, append
 from data.bundles import SIGNATURE, Bundle, copy_bundle
 from data.durable import replace_file, sync_folder
 from data.promotions import Ledger, promoted_projects
@@ -49,8 +50,14 @@ class Rotation:
             raise StateError(msg)
         trusted = self.settings.trusted_folder
         make_key(self.settings.key_file, trusted)
+        is_new = not self._next.exists()
         make_key(self._next, trusted)
-        return trust_key(public_key(self._next), trusted)
+        next_key = public_key(self._next)
+        if is_new:
+            self._note(
+                Change(what="signing key made", why="a rotation begins", after={"key": hint(next_key)})
+            )
+        return trust_key(next_key, trusted)
 
     def finish(self) -> Rotated:
         """Sign with the next key from now on, and anew what was promoted; trust the old one no longer.
@@ -77,8 +84,15 @@ class Rotation:
             # Once more where a retrain that had signed with the old key was promoted meanwhile.
             if self._promoted() == promoted:
                 break
+        after = {"key": hint(new), "signed": len(promoted) - len(left), "left": len(left)}
+        before = {"key": hint(old)}
+        self._note(Change(what="signing key rotated", why="a rotation ends", before=before, after=after))
         self._retiring.unlink()
         return Rotated(hint(old), hint(new), len(promoted) - len(left), tuple(left))
+
+    def _note(self, change: Change) -> None:
+        with self.store.transaction() as connection:
+            append(connection, change)
 
     def registry(self, project: str) -> "Registry":
         """Open the registry of a project; MLflow takes seconds to import."""

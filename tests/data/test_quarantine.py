@@ -2,7 +2,7 @@ import pytest
 
 from data.quarantine import Quarantine
 from data.records import Rejected
-from data.store import Batch, Store
+from data.store import Batch, Store, Taken
 from tests.making import NOON, project
 
 
@@ -14,6 +14,11 @@ def quarantine(store: Store) -> Quarantine:
 def reject(store: Store, *reasons: str, of: str = "made") -> None:
     batch = Batch(rejected=[Rejected("row", f'{{"n": "{r}"}}', r, "a.csv", NOON) for r in reasons])
     store.take_in(project(name=of), batch)
+
+
+def readmit(quarantine: Quarantine, *numbers: int) -> None:
+    with quarantine.store.transaction() as connection:
+        quarantine.readmitted(connection, numbers, Taken(1, 0, 0))
 
 
 def test_a_row_keeps_its_content_its_reason_and_where_it_came_from(
@@ -49,7 +54,7 @@ def test_entries_are_found_by_their_numbers(store: Store, quarantine: Quarantine
 def test_what_was_readmitted_stays_and_no_longer_waits(store: Store, quarantine: Quarantine) -> None:
     reject(store, *"ab")
     number = quarantine.entries()[0].number
-    quarantine.readmitted([number])
+    readmit(quarantine, number)
     assert quarantine.count() == 1
     assert quarantine.entries([number])[0].readmitted_at is not None
     assert quarantine.reasons() == [("a", 1)]
@@ -65,7 +70,7 @@ def test_another_projects_rows_are_neither_seen_nor_readmitted(store: Store, qua
     reject(store, "a", of="other")
     assert (quarantine.count(), quarantine.entries()) == (0, [])
     other = Quarantine(store, "other")
-    quarantine.readmitted([other.entries()[0].number])
+    readmit(quarantine, other.entries()[0].number)
     assert other.count() == 1
 
 
@@ -74,6 +79,6 @@ def test_what_waits_is_read_by_its_reason_and_page_by_page(store: Store, quarant
     first, *older = quarantine.waiting("no", limit=2)
     assert [entry.reason for entry in (first, *older)] == ["no", "no"]
     (oldest,) = quarantine.waiting("no", before=older[-1].number)
-    quarantine.readmitted([oldest.number])
+    readmit(quarantine, oldest.number)
     assert [entry.number for entry in quarantine.waiting("no")] == [first.number, older[0].number]
     assert len(quarantine.waiting()) == 3

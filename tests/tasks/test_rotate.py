@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from data.audit import walk
 from data.bundles import FILES, SIGNATURE
 from data.releases import publish, released
 from data.signatures import Trust, hint, public_pem
@@ -83,6 +84,18 @@ def test_after_a_rotation_the_old_key_is_gone_and_what_was_promoted_is_served(
     assert (again.digest, again.statement_bytes) == (champion.digest, champion.statement_bytes)
     assert [path.name for path in made.settings.key_file.parent.glob("signing*")] == ["signing.pem"]
     assert sorted(path.name for path in (made.releases / champion.digest).iterdir()) == sorted(FILES)
+
+
+def test_a_rotation_is_noted_by_the_hints_of_its_keys(made: LoopOnFakes) -> None:
+    old = present(made)
+    rotation(made).prepare()
+    rotation(made).prepare()
+    rotation(made).finish()
+    with made.store.reading() as connection:
+        begun, ended = walk(connection)
+    assert (begun.what, begun.after) == ("signing key made", f'{{"key": "{present(made)}"}}')
+    assert (ended.what, ended.before) == ("signing key rotated", f'{{"key": "{old}"}}')
+    assert ended.after == f'{{"key": "{present(made)}", "signed": 0, "left": 0}}'
 
 
 def test_one_can_roll_back_to_a_version_that_the_old_key_signed(made: LoopOnFakes, tmp_path: Path) -> None:
