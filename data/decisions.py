@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Row, Select, select
 
 from data.dialects import insert
+from data.holds import SourceFound
 from data.records import now
 from data.store import Store
 from data.tables import as_time, decisions, microseconds
@@ -43,6 +44,8 @@ class Decision:
     parity: float | None = None
     workers: int | None = None
     """How many workers confirmed the swap."""
+    sources: tuple[SourceFound, ...] = ()
+    """Who said the labels of the last time, and which of them look wrong or are held."""
 
     @property
     def sentence(self) -> str:
@@ -97,6 +100,15 @@ def kept_decision(store: Store, project: str, key: str) -> KeptDecision | None:
     with store.reading() as connection:
         row = connection.execute(_newest(project).where(decisions.c.key == key)).first()
         return None if row is None else _kept(row)
+
+
+def is_decided_later(store: Store, project: str, as_of: datetime) -> bool:
+    """Say whether something was decided on what was known after an as_of."""
+    later = select(decisions.c.key).where(
+        decisions.c.project == project, decisions.c.as_of > microseconds(as_of)
+    )
+    with store.reading() as connection:
+        return connection.execute(later.limit(1)).first() is not None
 
 
 def _newest(project: str) -> Select[Any]:

@@ -1,6 +1,6 @@
 """Predictions with the labels known at as_of: a query, never stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlalchemy import ColumnElement, Select, Table, and_, func, select, union_all
 
 from data import tables
+from data.holds import Hold, Holds, believed
 from data.store import Store
 from data.tables import microseconds
 from keepfit.spec import Column, Project
@@ -103,7 +104,8 @@ def query_examples(
 ) -> Examples:
     """Join predictions with the latest observed of the labels known at `as_of`.
 
-    Nothing whose `known_at` is later than `as_of` is seen. `since` and `until` bound `predicted_at`.
+    Nothing whose `known_at` is later than `as_of` is seen, and no label of a source that was held then.
+    `since` and `until` bound `predicted_at`.
     """
     table, features = _read(store, project, as_of, since, until)
     labels = _labels(table, project)
@@ -186,7 +188,9 @@ def _read(
     columns = [table.c[name] for name in schema.names]
     order = (table.c.predicted_at, table.c.prediction_id)
     predictions = store.read_arrow(select(*columns).where(*within).order_by(*order), schema)
-    labels = store.read_arrow(_latest_labels(table, project, microseconds(as_of), within), _LABEL_SCHEMA)
+    held = Holds(store, project.name).in_force(as_of)
+    latest = _latest_labels(table, project, microseconds(as_of), within, held)
+    labels = store.read_arrow(latest, _LABEL_SCHEMA)
     # Joined here and not in SQL: a planner without statistics joins two large tables row by row.
     place = pd.Index(labels["prediction_id"].to_pandas()).get_indexer(
         pd.Index(predictions["prediction_id"].to_pandas())
@@ -199,7 +203,7 @@ def _read(
 
 
 def _latest_labels(
-    table: Table, project: Project, as_of: int, within: list[ColumnElement[bool]]
+    table: Table, project: Project, as_of: int, within: list[ColumnElement[bool]], held: Sequence[Hold]
 ) -> Select[Any]:
     labels = tables.labels
     told = [
@@ -207,7 +211,8 @@ def _latest_labels(
         *(labels.c[name] for name in ("label_id", "label_number", "label_text", "observed_at")),
         labels.c.known_at.label("label_known_at"),
     ]
-    known = and_(labels.c.project == project.name, labels.c.known_at <= as_of, *within)
+    of_project = (labels.c.project == project.name, labels.c.known_at <= as_of)
+    known = and_(*of_project, *believed(labels, held), *within)
     matched = union_all(
         select(*told).join_from(table, labels, labels.c.prediction_id == table.c.prediction_id).where(known),
         select(*told).join_from(table, labels, labels.c.reference_id == table.c.reference_id).where(known),

@@ -6,13 +6,15 @@ from datetime import datetime
 
 from prefect import flow
 
+from data.holds import SourceFound
 from data.matching import LabelCounts, count_labels
 from data.records import now
-from flows.steps import step
+from flows.steps import started_by, step
 from tasks.collect import Collected, drain_journals, take_landed
 from tasks.collect import readmit as take_again
 from tasks.loop import Loop, open_loop
 from tasks.reconcile import reconcile
+from tasks.screen import screen
 
 _log = logging.getLogger(__name__)
 
@@ -28,21 +30,36 @@ class Feedback:
     """The numbers of the quarantine that were asked for and are taken in by now."""
     failed_again: tuple[int, ...] = ()
     """Those that were asked for and stay."""
+    sources: tuple[SourceFound, ...] = ()
+    """Who said the labels, and which of them look wrong or are held."""
 
 
 @flow(name="feedback", validate_parameters=True)
-def feedback(project: str, as_of: datetime | None = None, readmit: list[int] | None = None) -> Feedback:
+def feedback(
+    project: str,
+    as_of: datetime | None = None,
+    readmit: list[int] | None = None,
+    release: str | None = None,
+    reason: str = "by hand",
+) -> Feedback:
     """Drain the journals, take the landing folder, and put alias and pointer right by the ledger.
+
+    Then who said the labels is looked at, and held where the project's rule says so.
 
     Args:
         project: The project: a file, a folder or an import path.
         as_of: Count the labels known at this time; now when left empty.
         readmit: The numbers of rows in quarantine to try again, as the project is now.
+        release: A source of labels that is held, and whose labels shall count again.
+        reason: Why it is released, for the audit log.
     """
-    loop = open_loop(project)
+    loop = open_loop(project, who=started_by())
     collected = step(drain_journals)(loop) + step(take_landed)(loop)
     readmitted, failed_again = _readmit(loop, readmit or [])
     until = as_of or now()  # asked after the collecting: what landed is known only from then on
+    if release is not None:
+        loop.holds.release(release, until, reason)
+    sources = step(screen)(loop, until)
     counts = step(count_labels)(loop.store, loop.project, until - loop.project.current, until)
     said = tuple(step(reconcile)(loop, until))
     _log.info(
@@ -52,7 +69,7 @@ def feedback(project: str, as_of: datetime | None = None, readmit: list[int] | N
         collected.quarantined,
         "; ".join(said) or "nothing had to be put right",
     )
-    return Feedback(collected, counts, said, readmitted, failed_again)
+    return Feedback(collected, counts, said, readmitted, failed_again, sources)
 
 
 def _readmit(loop: Loop, numbers: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -7,14 +7,16 @@ from functools import cached_property
 
 from prefect import flow
 
+from data.audit import head
 from data.bundles import Bundle, Lineage, sha256
 from data.decisions import Decision, save_decision
+from data.holds import SourceFound
 from data.promotions import Promotion
 from data.records import now
 from data.snapshots import Snapshot
 from data.splits import Split, split
 from data.statements import Judgement
-from flows.steps import leave_page, step
+from flows.steps import leave_page, plain, started_by, step
 from keepfit.errors import (
     BundleError,
     ChampionChanged,
@@ -32,6 +34,7 @@ from tasks.evaluate import Evaluation, evaluate
 from tasks.loop import Loop, open_loop
 from tasks.reconcile import settle_latest
 from tasks.register import Candidate, fetch, lock_hash, recipe, register, release
+from tasks.screen import screen
 from tasks.swap import Swap, promote
 from tasks.train import train
 
@@ -48,6 +51,7 @@ class Turn:
     positions: dict[str, int]
     snapshot: Snapshot
     expected: Promotion | None
+    sources: tuple[SourceFound, ...]
 
     @property
     def champion(self) -> Promotion | None:
@@ -80,6 +84,7 @@ class Turn:
                 reason=self.reason,
                 champion=self.champion.version if self.champion else None,
                 snapshot_id=self.snapshot.snapshot_id,
+                sources=self.sources,
             ),
             **told,  # pyright: ignore[reportArgumentType]
         )
@@ -104,12 +109,13 @@ def retrain(project: str, reason: str = "by hand", as_of: datetime | None = None
         reason: Why, for the ledger and the registry.
         as_of: Learn from what was known at this time; now when left empty.
     """
-    loop = open_loop(project)
+    loop = open_loop(project, who=started_by())
     known_at = as_of or now()
     step(settle_latest)(loop)
     collected = step(drain_journals)(loop)
+    sources = step(screen)(loop, known_at)
     snapshot = step(assemble_snapshot)(loop, known_at)
-    turn = Turn(loop, reason, known_at, collected.positions, snapshot, loop.ledger.latest())
+    turn = Turn(loop, reason, known_at, collected.positions, snapshot, loop.ledger.latest(), sources)
     try:
         decision = _decided(turn)
     except (SnapshotTooSmall, ConversionError, ProjectError, BundleError) as refusal:
@@ -137,7 +143,7 @@ def _decided(turn: Turn) -> Decision:
     if turn.champion is not None and turn.rehearsal:
         judged = f"its snapshot ends before that of version {turn.champion.version}"
         return replace(decision, rehearsal=True, objections=(judged, *challenge.verdict.objections))
-    judgement = _stated(decision, challenge.verdict)
+    judgement = _stated(turn.loop, decision, challenge.verdict)
     try:
         bundle = step(register)(turn.loop, challenge.candidate, turn.key, judgement)
     except RegistryUnavailable as away:
@@ -167,7 +173,9 @@ def _challenge(turn: Turn, champion: Bundle | None) -> Challenge:
     )
     candidate = Candidate(converted, parts.train.features, lineage)
     evaluation = step(evaluate)(project, parts.holdout, estimator, candidate.bundle(turn.loop, 0), champion)
-    return Challenge(candidate.scored(evaluation.challenger), parts, evaluation, decide(project, evaluation))
+    return Challenge(
+        candidate.scored(evaluation.challenger), parts, evaluation, decide(project, evaluation, turn.sources)
+    )
 
 
 def _swapped(turn: Turn, bundle: Bundle, decision: Decision) -> Decision:
@@ -208,7 +216,9 @@ def _told(turn: Turn, challenge: Challenge) -> Decision:
     )
 
 
-def _stated(decision: Decision, verdict: Verdict) -> Judgement:
+def _stated(loop: Loop, decision: Decision, verdict: Verdict) -> Judgement:
+    with loop.store.reading() as connection:
+        audited = head(connection)
     return Judgement(
         promote=verdict.promote,
         asked_by=decision.reason,
@@ -221,15 +231,16 @@ def _stated(decision: Decision, verdict: Verdict) -> Judgement:
         gain_low=decision.gain_low,
         gain_high=decision.gain_high,
         parity=decision.parity,
+        audit_head=audited.hash,
     )
 
 
 def page(decision: Decision) -> str:
     """Show a decision as a page for Prefect's artifacts."""
     lines = [
-        f"## {decision.sentence}",
+        f"## {plain(decision.sentence)}",
         "",
-        f"Asked for by: {decision.reason}. Known at {decision.as_of}.",
+        f"Asked for by: {plain(decision.reason)}. Known at {decision.as_of}.",
         "",
     ]
     if decision.challenger_scores:
@@ -237,6 +248,6 @@ def page(decision: Decision) -> str:
         beside = decision.champion_scores or {}
         for name, score in decision.challenger_scores.items():
             champion = f"{beside[name]:.4f}" if name in beside else "none yet"
-            lines.append(f"| {name} | {score:.4f} | {champion} |")
+            lines.append(f"| {plain(name)} | {score:.4f} | {champion} |")
     lines += ["", f"Learned from {decision.rows_train} examples, judged on {decision.rows_holdout}."]
     return "\n".join(lines)

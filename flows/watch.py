@@ -8,11 +8,12 @@ from prefect import flow
 from prefect.events import emit_event
 
 from data.records import now
-from flows.steps import leave_page, step
+from flows.steps import leave_page, plain, step
 from monitoring.reports import Judged, Report
 from tasks.assess import assess, report
 from tasks.collect import drain_journals
 from tasks.loop import open_loop
+from tasks.screen import screen
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +44,16 @@ def watch(project: str, as_of: datetime | None = None) -> Watched:
     champion = loop.ledger.champion()
     if champion is None:
         return Watched(None, None, f"{loop.name} has no champion yet: import history, then retrain")
+    sources = step(screen)(loop, known_at)
     assessment = step(assess)(loop, champion, known_at, collected.positions)
     written = step(report)(loop, assessment)
-    sentence = say(assessment.judged)
+    suspected = [sentence for each in sources if (sentence := each.sentence) is not None]
+    sentence = "; ".join([say(assessment.judged), *suspected])
     _log.info("%s", sentence)
     leave_page(
-        f"{loop.name}-watch", f"{sentence}\n\nThe report: `{written.page or written.verdict}`", sentence
+        f"{loop.name}-watch",
+        f"{plain(sentence)}\n\nThe report: `{written.page or written.verdict}`",
+        sentence,
     )
     if assessment.judged.reason is not None:
         _ask_for_retrain(loop.name, project, assessment.judged.reason.evidence, known_at)

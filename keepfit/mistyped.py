@@ -28,6 +28,8 @@ def _plain(project: Any) -> str | None:  # noqa: ANN401
                 return f"{name}: write {example}, got {_shown(given)}"
     if not _is(project.target, "Target"):
         return f'target: write such as Target.binary("left"), got {_shown(project.target)}'
+    if not _is(project.suspicion, "Suspicion"):
+        return f"suspicion: write such as Suspicion(hold=True), got {_shown(project.suspicion)}"
     if not callable(project.build):
         return f"build: write a function that returns an estimator, got {_shown(project.build)}"
     return None

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from keepfit.errors import ProjectRefused
 from keepfit.gates import Gate
 from keepfit.mistyped import mistyped
+from keepfit.suspicion import Suspicion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,8 @@ LARGEST = 3.4028234663852886e38
 
 _METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+NAME_RULE = "use 1 to 63 lower-case letters, digits, - and _, beginning with a letter"
+"""What a project may be called: its name is part of paths, addresses and tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +70,24 @@ class Column:
         if value == "":  # how a missing category reaches a model
             return None if self.optional else "expected text, got nothing"
         if self.among is not None and value not in self.among:
-            return f"expected one of {', '.join(map(repr, self.among))}, got {_shown(value)}"
-        return None if is_storable(value) else f"{UNSTORABLE}, got {_shown(value)}"
+            return f"expected one of {', '.join(map(repr, self.among))}, got {shown(value)}"
+        return None if is_storable(value) else f"{UNSTORABLE}, got {shown(value)}"
 
     def _number_objection(self, value: Value) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self._got(value)
         if not -LARGEST <= value <= LARGEST:  # also true of NaN and the infinities
-            return f"expected a finite number, got {_shown(value)}"
+            return f"expected a finite number, got {shown(value)}"
         if self.between is not None and not self.between[0] <= value <= self.between[1]:
             low, high = self.between
-            return f"expected a number between {low:g} and {high:g}, got {_shown(value)}"
+            return f"expected a number between {low:g} and {high:g}, got {shown(value)}"
         return None
 
     def _expected(self) -> str:
         return {"number": "a number", "category": "text", "flag": "true or false"}[self.kind]
 
     def _got(self, value: Value) -> str:
-        return f"expected {self._expected()}, got {_shown(value)}"
+        return f"expected {self._expected()}, got {shown(value)}"
 
 
 UNSTORABLE = "expected text without NUL or half characters"
@@ -95,12 +98,12 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Show a refused value, cut so that a message stays a line."""
     try:
         text = repr(value)
-    except ValueError:  # an integer of more than 4,300 digits has no decimal text
-        return "a number too long to show"
+    except (ValueError, RecursionError):  # of more than 4,300 digits; read on a stack of fewer calls
+        return "something too long to show"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -139,15 +142,15 @@ class Target:
         """Say what is wrong with a label, or return None if it may be taken."""
         if self.kind == "regression":
             if isinstance(label, bool) or not isinstance(label, int | float):
-                return f"expected a number, got {_shown(label)}"
-            return None if -LARGEST <= label <= LARGEST else f"expected a finite number, got {_shown(label)}"
+                return f"expected a number, got {shown(label)}"
+            return None if -LARGEST <= label <= LARGEST else f"expected a finite number, got {shown(label)}"
         if self.kind == "binary":
             if label in (0, 1) and not isinstance(label, str):
                 return None
-            return f"expected true or false, got {_shown(label)}"
+            return f"expected true or false, got {shown(label)}"
         if label in self.classes and not isinstance(label, bool):
             return None
-        return f"expected one of {', '.join(map(repr, self.classes))}, got {_shown(label)}"
+        return f"expected one of {', '.join(map(repr, self.classes))}, got {shown(label)}"
 
 
 Metric = str | Callable[["ndarray", "ndarray"], float]
@@ -188,7 +191,6 @@ class Project:
     """The window before the champion's training end that `current` is compared against."""
     retrain_every: timedelta | None = timedelta(days=28)
     """The age of a champion's training data that is by itself a reason to retrain."""
-
     min_rows: int = 200
     """Fewer rows in a window or a holdout give no verdict."""
     drift_p_value: float = 0.01
@@ -197,6 +199,8 @@ class Project:
     confidence: float = 0.95
     """Of the interval that a challenger's gain must exclude zero with."""
     seed: int = 0
+    suspicion: Suspicion = field(default_factory=Suspicion)
+    """When a source of labels is suspected, and whether it is then held."""
     export: Callable[[object, "pd.DataFrame"], bytes] | None = None
     """Turn the fitted estimator into ONNX; without it, skl2onnx does."""
 
@@ -222,14 +226,19 @@ class Project:
         return self.metric_names[0]
 
 
+def is_name(text: str) -> bool:
+    """Say whether a project may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def metric_name(metric: Metric) -> str:
     """Name a metric as gates, reports and the registry know it."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
 
 
 def _refusal(project: Project) -> str | None:
-    if not _NAME.fullmatch(project.name):
-        return "name: use 1 to 63 lower-case letters, digits, - and _, beginning with a letter"
+    if not is_name(project.name):
+        return f"name: {NAME_RULE}"
     if not project.features:
         return "features: name at least one Column"
     if not project.metrics:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from data.holds import SourceFound
 from keepfit.gates import Gate
 from keepfit.spec import Project
 from tasks.evaluate import Evaluation, Parity
@@ -21,10 +22,11 @@ class Verdict:
     objections: tuple[str, ...]
 
 
-def decide(project: Project, evaluation: Evaluation) -> Verdict:
+def decide(project: Project, evaluation: Evaluation, sources: Sequence[SourceFound] = ()) -> Verdict:
     """Let a challenger live when it agrees with its estimator, passes every gate, and its gain is proven.
 
-    While there is no champion there is nothing to gain on: parity and the gates decide.
+    While there is no champion there is nothing to gain on: parity and the gates decide. Sources of labels
+    that are held or look wrong are named; they decide nothing here.
     """
     objections = [
         *_parity_objections(project, evaluation.parity),
@@ -36,6 +38,7 @@ def decide(project: Project, evaluation: Evaluation) -> Verdict:
     reasons.insert(
         0, "the first model of this target" if evaluation.gain is None else evaluation.gain.sentence
     )
+    reasons += [sentence for found in sources if (sentence := found.sentence) is not None]
     # A gate may object to the primary metric in the same words.
     return Verdict(not objections, tuple(reasons), tuple(dict.fromkeys(objections)))
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data.decisions import KeptDecision
+from data.holds import Hold
 from data.promotions import Promotion
 from data.releases import WorkerStatus
 from keepfit.errors import ServiceUnavailable
@@ -54,6 +55,8 @@ class Glance:
     reasons: tuple[tuple[str, int], ...]
     """The commonest reasons why they are there."""
     last: LastRuns
+    held: tuple[tuple[Hold, int], ...] = ()
+    """Whose labels are held, and how many wait."""
 
     @property
     def headline(self) -> str:
@@ -100,6 +103,7 @@ class Glance:
         found += [f"The last {run.flow} {run.words}{_message(run)}" for run in self.last.runs if run.failed]
         if self.waiting:
             found.append(f"{counted(self.waiting, 'row')} in quarantine.")
+        found += [f"{_waiting(hold, count)}." for hold, count in self.held]
         return found
 
     @property
@@ -139,7 +143,8 @@ class Glance:
         lines.append(f"quarantine: {self.waiting} waiting")
         lines += [f"  {count} x {reason}" for reason, count in self.reasons]
         others = self.waiting - sum(count for _, count in self.reasons)
-        return [*lines, f"  {others} for other reasons"] if others else lines
+        lines += [f"  {others} for other reasons"] if others else []
+        return [*lines, *(f"held: {_waiting(hold, count)}" for hold, count in self.held)]
 
 
 def look(sources: Sources, at: datetime) -> Glance:
@@ -158,6 +163,7 @@ def look(sources: Sources, at: datetime) -> Glance:
         waiting=sources.quarantine.count(),
         reasons=tuple(sources.quarantine.reasons(_REASONS)),
         last=last_runs(sources),
+        held=tuple(sources.holds.waiting(at)),
     )
 
 
@@ -175,6 +181,10 @@ def last_runs(sources: Sources) -> LastRuns:
 def _failing(worker: WorkerStatus) -> str:
     lost = uncaptured(worker.counters) or "nothing is lost yet"
     return f"Worker {worker.pid} cannot write its journal: {lost}; free space there, and see its log."
+
+
+def _waiting(hold: Hold, count: int) -> str:
+    return f"{counted(count, 'label')} of {hold.source} held since {when(hold.since)}: {hold.reason}"
 
 
 def _every(count: int) -> str:
