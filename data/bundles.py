@@ -6,6 +6,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from datetime import datetime
 from itertools import islice
@@ -25,6 +26,8 @@ MANIFEST = "manifest.json"
 STATEMENT = "statement.json"
 SIGNATURE = "model.sig"
 FILES = (MANIFEST, MODEL, SIGNATURE, STATEMENT)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+"""It is the name of a folder: nothing else may be asked for as one."""
 _LARGEST = {MANIFEST: 16 * 1024 * 1024, SIGNATURE: 1024 * 1024, STATEMENT: 1024 * 1024}
 
 
@@ -108,11 +111,14 @@ def open_bundle(folder: Path, digest: str, trust: Trust) -> Bundle:
 
     Raises BundleUntrusted where the signature is not good, and BundleDamaged where anything else is not.
     """
+    if _DIGEST.fullmatch(digest) is None:
+        msg = f"{digest[:80]!r}: is no digest of a bundle; publish the version again"
+        raise BundleDamaged(msg)
     # Before the files: a bundle that is signed anew while we read has a signature by a key that we know.
     keys = trust.keys()
     try:
         files = _read(folder, {**_LARGEST, MODEL: trust.model_bytes})
-    except (OSError, ValueError) as fault:  # a digest with NUL in it names no folder
+    except OSError as fault:
         msg = f"{folder}: no readable bundle: {fault}; publish the version again"
         raise BundleDamaged(msg) from fault
     signature = files.pop(SIGNATURE)

@@ -49,6 +49,14 @@ class CaptureFailed(StateError):
         self.kept = kept
 
 
+class KeysUnreadable(StateError):
+    """The file of API keys is damaged, or may be written by others."""
+
+
+class KeyUnknown(StateError):
+    """No API key has this name, or one that is in use has it already."""
+
+
 class SnapshotTooSmall(StateError):
     """Too few examples are labelled to learn from, or to judge on."""
 

@@ -23,6 +23,10 @@ def load_project(where: str = DEFAULT) -> Project:
     an import path (`churn`), any of them with `:attribute` behind it (default `:project`).
     Raises ProjectNotFound when nothing stands there, ProjectError when it does not import.
     """
+    if not where.isprintable() or "{{" in where:
+        # Prefect would fill in what stands in braces, and a line in a log would end where the path does not.
+        msg = f"{where!r}: a project's path may hold no line break, nothing invisible and no {{{{; rename it"
+        raise ProjectNotFound(msg)
     place, _, attribute = where.partition(":")
     module = _module(place, where)
     found = getattr(module, attribute or "project", None)

@@ -5,11 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from keepfit.errors import StackError
 from keepfit.origins import is_everywhere, is_loopback
+from keepfit.spec import NAME_RULE, is_name
 from keepfit.variables import PLATFORMS, parsed, told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +39,8 @@ class Settings:
     API key; `keys` is always who has one; `anyone` leaves it to what stands before these processes."""
     api_keys: str | None = None
     """The file of API keys, if not in the home."""
+    api_key: str | None = field(default=None, repr=False)
+    """The key that our own commands bring to a service that asks for one."""
     tls_cert: str | None = None
     tls_key: str | None = None
     """The certificate chain and its private key, in PEM: every process answers over TLS."""
@@ -95,6 +99,8 @@ class Settings:
     """How long a swap waits for every worker."""
     answer: str = "output"
     """What stands for a row where a contract has one value for it: `output`, `probabilities` or `full`."""
+    landing_bytes: int = 1024**3
+    """How much one file of rows or labels may hold, as JSON lines; taking it in needs six times as much."""
     signing_key: str | None = None
     """The private key that flows sign bundles with, if not in the home: EC P-256 in PEM."""
     trusted_keys: str | None = None
@@ -110,6 +116,11 @@ class Settings:
     predict_route: str | None = None
     """Paths that a platform names: for its health checks, and for instances to answer."""
 
+    def __post_init__(self) -> None:
+        if not is_name(self.project_name):
+            msg = f"KEEPFIT_PROJECT_NAME={self.project_name!r}: no project is called so: {NAME_RULE}"
+            raise StackError(msg)
+
     @classmethod
     def from_env(cls, **otherwise: object) -> "Settings":
         """Read the environment; refuse a value of the wrong type by the variable's name.
@@ -117,18 +128,19 @@ class Settings:
         `otherwise` are the caller's defaults. The platforms' own variables are read where ours are not set.
         """
         given: dict[str, object] = {}
-        for name, field in cls.__dataclass_fields__.items():
+        for name, declared in cls.__dataclass_fields__.items():
             for variable in (f"KEEPFIT_{name.upper()}", *PLATFORMS.get(name, ())):
                 if text := os.environ.get(variable):
-                    given[name] = parsed(variable, text, field.default)
+                    given[name] = parsed(variable, text, declared.default)
                     break
         if os.environ.get("AIP_HTTP_PORT"):
             otherwise = {**HOSTED, **otherwise}
         return cls(**(otherwise | given))  # pyright: ignore[reportArgumentType]
 
     def environment(self) -> dict[str, str]:
-        """Say the same to a child process; the inverse of `from_env`."""
-        given = {f"KEEPFIT_{n.upper()}": getattr(self, n) for n in self.__dataclass_fields__}
+        """Say the same to a child process, but for what is secret; the inverse of `from_env`."""
+        public = [n for n in self.__dataclass_fields__ if n != "api_key"]
+        given = {f"KEEPFIT_{n.upper()}": getattr(self, n) for n in public}
         return {n: told(v) for n, v in given.items() if v is not None}
 
     @cached_property

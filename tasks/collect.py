@@ -11,7 +11,7 @@ import msgspec
 from data import kept
 from data.backlog import note_drained
 from data.expectations import objections
-from data.files import FORMATS, BadRow, Row, content_hash, read_file
+from data.files import FORMATS, BadRow, OpenFile, Row, open_file, shown_name
 from data.intake import (
     Origin,
     Records,
@@ -21,11 +21,13 @@ from data.intake import (
     take_rows,
 )
 from data.journal import Chunk, folder_mark, journal_files, read_journal
+from data.landing import LandingFolder, open_landing
 from data.parts import WHOLE, Chosen, Part
-from data.records import CapturedPredictions, Label, Prediction, Rejected, new_id, now
+from data.records import CapturedPredictions, Label, Prediction, Rejected, now
 from data.store import AlreadyTaken, Batch, LandedFile, OffsetMove, Taken
 from keepfit.errors import FileUnreadable, StateError
 from keepfit.faults import reach
+from tasks import note
 from tasks.loop import Loop
 
 _log = logging.getLogger(__name__)
@@ -81,23 +83,15 @@ def take_landed(loop: Loop) -> Collected:
 
     Files named `.part`, hidden ones and folders are left alone, and one that grows while it is read is
     left for the next run: a writer that takes its time writes to a `.part` and renames it. What was taken
-    moves to `taken/`, what was refused to `refused/` with the reason beside it.
+    moves to `taken/`, what was refused to `refused/` with the reason beside it: links and pipes too.
     """
-    folder = loop.settings.landing(loop.name)
-    folder.mkdir(parents=True, exist_ok=True)
     total = Collected()
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".part" or path.name.startswith(".") or not path.is_file() or path.is_symlink():
-            continue
-        try:
-            total += _take_file(loop, path, Origin(path.name, now(), loop.subject_key))
-            _move(path, folder / "taken")
-        except AlreadyTaken:
-            _move(path, folder / "taken")
-        except (FileNotFoundError, FileGrows):
-            continue  # another run took it, or its writer is still at it: the next run looks again
-        except FileUnreadable as refusal:
-            total += _refuse_file(loop, path, str(refusal))
+    with open_landing(loop.settings.landing(loop.name), loop.settings.landing_bytes) as folder:
+        for name in folder.names():
+            try:
+                total += _take_landed(loop, folder, name)
+            except (FileNotFoundError, FileGrows):
+                continue  # another run took it, or its writer is still at it: the next run looks again
     return total
 
 
@@ -114,7 +108,8 @@ def import_file(loop: Loop, path: Path, progress: Progress, part: Part = WHOLE) 
     if not path.is_file():
         msg = f"{path}: there is no such file; import takes {', '.join(sorted(set(FORMATS.values())))}"
         raise FileUnreadable(msg)
-    return _take_file(loop, path, Origin(path.name, subject_key=loop.subject_key), progress, part)
+    with open_file(path, loop.settings.landing_bytes) as file:
+        return _take_file(loop, file, Origin(file.name, subject_key=loop.subject_key), progress, part)
 
 
 def readmit(loop: Loop, numbers: list[int]) -> Collected:
@@ -128,8 +123,8 @@ def readmit(loop: Loop, numbers: list[int]) -> Collected:
         if refusal is not None:
             _log.info("row %d of the quarantine fails again: %s", entry.number, refusal)
         elif entry.readmitted_at is None:
-            total += _collected(loop.store.take_in(loop.project, batch))
-            loop.quarantine.readmitted([entry.number])
+            noted = note.row_readmitted(loop, entry.number)
+            total += _collected(loop.store.take_in(loop.project, batch, also=noted))
     return total
 
 
@@ -199,28 +194,51 @@ def _journaled(loop: Loop, chunk: Chunk) -> Records:
     return records
 
 
+def _take_landed(loop: Loop, folder: LandingFolder, name: str) -> Collected:
+    try:
+        with folder.open(name) as file:
+            try:
+                taken = _take_file(loop, file, Origin(file.name, now(), loop.subject_key))
+            except AlreadyTaken:
+                taken = Collected()
+            except FileUnreadable:
+                if file.changed():
+                    raise _growing(file) from None
+                raise
+            folder.take(name, file)
+            return taken
+    except FileUnreadable as refusal:
+        return _refuse_file(loop, folder, name, str(refusal))
+
+
 def _take_file(
-    loop: Loop, path: Path, origin: Origin, progress: Progress | None = None, part: Part = WHOLE
+    loop: Loop, file: OpenFile, origin: Origin, progress: Progress | None = None, part: Part = WHOLE
 ) -> Collected:
-    content = content_hash(path)
+    file.require_fitting()
+    content = file.content_hash()
     digest = part.digest(content)
     if loop.store.is_taken(loop.name, digest):
         what = "these rows were" if part.bounded else "this content was"
-        msg = f"{path.name}: {what} taken in before; nothing is left to do"
+        msg = f"{file.name}: {what} taken in before; nothing is left to do"
         raise AlreadyTaken(msg)
-    columns, rows = read_file(path)
-    kind = kind_of_file(loop.project, columns, path.name)
+    columns, rows = file.read()
+    kind = kind_of_file(loop.project, columns, file.name)
     if part.bounded and kind == "labels":
-        msg = f"{path.name}: holds labels, and a part is chosen by the time of rows; import it whole"
+        msg = f"{file.name}: holds labels, and a part is chosen by the time of rows; import it whole"
         raise FileUnreadable(msg)
     chosen = Chosen(loop.project, part, _counted(rows, progress))
     records = (take_rows if kind == "rows" else take_labels)(loop.project, chosen, origin)
     batch = _sift(loop, records, origin)
-    if content_hash(path) != content:
-        msg = f"{path.name}: changed while it was read; it is left for the next run"
-        raise FileGrows(msg)
-    taken = loop.store.take_in(loop.project, batch, file=LandedFile(digest, path.name, now()))
-    return _collected(taken) + Collected(files=(path.name,), left_out=chosen.left_out)
+    if file.changed() or file.content_hash() != content:
+        raise _growing(file)
+    landed = LandedFile(digest, file.name, now())
+    noted = note.file_taken(loop, landed, origin.known_at is None, part)
+    taken = loop.store.take_in(loop.project, batch, file=landed, also=noted)
+    return _collected(taken) + Collected(files=(file.name,), left_out=chosen.left_out)
+
+
+def _growing(file: OpenFile) -> FileGrows:
+    return FileGrows(f"{file.name}: changed while it was read; it is left for the next run")
 
 
 def _sift(loop: Loop, records: Records, origin: Origin) -> Batch:
@@ -246,18 +264,11 @@ def _again(loop: Loop, kind: str, content: str, origin: Origin) -> Records:
     return (take_rows if kind == "row" else take_labels)(loop.project, [row], origin)
 
 
-def _refuse_file(loop: Loop, path: Path, reason: str) -> Collected:
-    refused = _move(path, path.parent / "refused")
-    refused.with_suffix(".reason.txt").write_text(reason + "\n")
-    rejected = Rejected("file", f"{refused.parent.name}/{refused.name}", reason, path.name, now())
+def _refuse_file(loop: Loop, folder: LandingFolder, name: str, reason: str) -> Collected:
+    shown = shown_name(name)
+    rejected = Rejected("file", folder.refuse(name, reason), reason, shown, now())
     taken = loop.store.take_in(loop.project, Batch(rejected=[rejected]))
-    return _collected(taken) + Collected(refused_files=(path.name,))
-
-
-def _move(path: Path, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    # Files of one name may come again and again: each keeps a name of its own.
-    return path.rename(folder / f"{new_id()}-{path.name}")
+    return _collected(taken) + Collected(refused_files=(shown,))
 
 
 def _collected(taken: Taken) -> Collected:

@@ -1,12 +1,16 @@
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prefect.cli.deploy._core import apply_values
 
 from control.deployments import FILE, check_prefect_yaml
 from control.services import POOL
+from keepfit.errors import ProjectNotFound
+from keepfit.loading import load_project
 
 NAMES = ["feedback", "watch", "retrain", "rollback"]
 
@@ -76,3 +80,16 @@ def test_what_the_event_passes_on_are_parameters_of_the_flow() -> None:
         "reason": ["reason"],
         "as_of": ["as_of"],
     }
+
+
+def test_a_projects_path_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Prefect fills in its file twice: what a path holds must not be looked up in the second turn.
+    place = "/home/me/a b $(touch x) `touch x` \"q\" 'q' ${HOME} $HOME {% raw %} {x}/project.py"
+    monkeypatch.setenv("KEEPFIT_PROJECT", place)
+    for each in deployments():
+        once: Any = apply_values(each["parameters"], dict(os.environ), remove_notset=False)
+        assert apply_values(once, {}, warn_on_notset=False) == {"project": place}
+    with pytest.raises(
+        ProjectNotFound, match=r"a project's path may hold no line break, nothing invisible and"
+    ):
+        load_project("/home/me/{{ $HOME }}/project.py")

@@ -10,6 +10,7 @@ from control.drafting.roles import Asked, Role
 from control.drafting.template import column, written
 from control.progress import stepping
 from keepfit.errors import ProjectRefused
+from keepfit.spec import NAME_RULE, is_name
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Place:
 def new(file: Path, asked: Asked, place: Place) -> Answer:
     """Draft a project for a file of history; a file that is there is never written over."""
     name = place.name or project_name(file.stem)
+    if not is_name(name):
+        msg = f"--name {name!r}: {NAME_RULE}"
+        raise ProjectRefused(msg)
     out = place.out or Path(f"{name}.py")
     _refuse_to_overwrite(out)
     with stepping(f"looking at {file.name}"):

@@ -1,4 +1,5 @@
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,44 @@ def test_the_rows_of_parquet_are_known_before_it_is_read(tmp_path: Path) -> None
     assert count_rows(tmp_path / "a.parquet") == 3
     assert count_rows(text(tmp_path, "b.parquet", "half")) is None
     assert count_rows(text(tmp_path, "c.csv", "wind\n1\n")) is None
+
+
+def test_parquet_with_times_in_a_zone_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"at": pa.array([1], pa.timestamp("us", "No/Where"))}), path)
+    assert "it has times in a zone that nobody knows: 'No/Where'" in refusal(path)
+
+
+def test_columns_of_parquet_that_hold_more_than_one_value_are_left_out(tmp_path: Path) -> None:
+    shared = pa.array(["a", "b", "a"]).dictionary_encode()
+    pq.write_table(
+        pa.table({"n": [1, 2, 3], "list": [[1], [], [2]], "shared": shared}), tmp_path / "a.parquet"
+    )
+    assert read_file(tmp_path / "a.parquet")[0] == ["n", "shared"]
+    assert rows(tmp_path / "a.parquet")[2] == {"n": 3, "shared": "a"}
+
+
+def test_parquet_that_is_read_in_part_leaves_no_decoder_behind(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": range(300_000)}), tmp_path / "a.parquet")
+    before = children()
+    read = read_file(tmp_path / "a.parquet")[1]
+    assert next(read) == {"n": 0}
+    assert len(children() - before) == 1
+    del read
+    assert children() <= before
+
+
+def children() -> set[str]:
+    """Number the processes that this thread has started and that still run."""
+    return set(Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split())
+
+
+def test_a_cell_that_goes_deep_is_set_aside(tmp_path: Path) -> None:
+    wide, deep = "[" + "[]," * 40 + "1]", "[" * 40 + "]" * 40
+    _, bad = rows(text(tmp_path, "a.jsonl", f'{{"a": {wide}}}\n{{"a": {deep}}}\n'))
+    assert bad == BadRow(f'{{"a": {deep}}}', "line 2: nested more than 32 deep")
+
+
+def test_a_nul_in_a_line_that_is_no_row_is_shown_as_what_it_is(tmp_path: Path) -> None:
+    (bad,) = rows(text(tmp_path, "a.jsonl", b"\0\n"))
+    assert bad.content == "\ufffd"

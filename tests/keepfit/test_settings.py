@@ -16,7 +16,7 @@ anything = st.builds(
     host=texts,
     serving_port=st.integers(1, 65535),
     workers=st.integers(1, 64),
-    project_name=texts,
+    project_name=st.from_regex(r"[a-z][a-z0-9_-]{0,62}", fullmatch=True),
     database_url=st.none() | texts,
     replay=st.booleans(),
     journal_bytes=st.integers(1, 2**40),
