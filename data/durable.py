@@ -9,13 +9,15 @@ from pathlib import Path
 from data.records import new_id
 
 
-def replace_file(path: Path, content: bytes, beside: Path | None = None) -> None:
+def replace_file(path: Path, content: bytes, beside: Path | None = None, mode: int = 0o666) -> None:
     """Put a file in place atomically and durably: readers see the old one or the new one.
 
-    It is written in its own folder, or `beside` it where that folder may hold nothing else.
+    It is written in its own folder, or `beside` it where that folder may hold nothing else; `mode` says
+    who may read it from its first byte on, as far as the umask lets them.
     """
     coming = (beside or path.parent) / f".{path.name}.{new_id()}"
     try:
+        coming.touch(mode, exist_ok=False)
         coming.write_bytes(content)
         sync_file(coming)
         coming.replace(path)

@@ -46,8 +46,12 @@ def is_from_elsewhere(origin: str | None, host: str, site: str | None = None) ->
         return False
     if site is not None and site not in ("same-origin", "none"):
         return True
-    parts = urlsplit(origin) if origin.isprintable() else urlsplit("")
-    return parts.scheme not in ("http", "https") or parts.netloc.lower() != host.lower()
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # brackets without a number
+        return True
+    is_page = origin.isprintable() and parts.scheme in ("http", "https")
+    return not is_page or parts.netloc.lower() != host.lower()
 
 
 def _name(host: str) -> str:

@@ -23,9 +23,12 @@ def told(
 
 
 def acknowledged(
-    request: FeedbackRequest, target: Target | None, clock: datetime, ids: Sequence[str]
+    request: FeedbackRequest, target: Target | None, clock: datetime, ids: Sequence[str], source: str = "http"
 ) -> AcknowledgedLabels:
-    """Take every label of a request, or raise Refused; nothing is kept here."""
+    """Take every label of a request, or raise Refused; nothing is kept here.
+
+    `source` is who sent it, for those who judge sources.
+    """
     labels: list[Label] = []
     for place, given in enumerate(request.labels):
         check_label(given, place, target)
@@ -36,7 +39,7 @@ def acknowledged(
                 label=kept(given.label),
                 observed_at=observed_at,
                 known_at=clock,
-                source="http",
+                source=source,
                 prediction_id=given.prediction_id,
                 reference_id=given.reference_id,
             )

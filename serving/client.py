@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,7 +39,8 @@ class Client:
     A connection that cannot be made, or breaks before the answer, is tried again up to `retries` times,
     waiting 0.05, 0.1, 0.2, ... seconds in between. So is a request that a busy server refuses (429, 503)
     when it says when to come again (`Retry-After`), after that time, unless that is longer than `timeout_s`.
-    An answer that takes longer than `timeout_s` is not asked for again.
+    `key` is the API key that a service may ask for; `trusted` says whose certificates are believed, this
+    machine's authorities by default. An answer that takes longer than `timeout_s` is not asked for again.
     A request that is tried again may have been served before its connection broke: each carries an
     idempotency key (`key`, or one made for it), by which the store keeps its predictions and labels once.
     Raises ServiceUnavailable where the request may be sent again later, as it is (429, 503, 507); KeyReused
@@ -46,13 +48,24 @@ class Client:
     400 and above, with its `status`.
     """
 
-    def __init__(self, url: str, timeout_s: float = 10.0, retries: int = 5) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = 10.0,
+        retries: int = 5,
+        *,
+        key: str | None = None,
+        trusted: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
-            msg = f"{url!r}: expected http://host:port"
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            msg = f"{url!r}: expected http://host:port or https://host:port"
             raise ValueError(msg)
         self.url = url.rstrip("/")
-        self._address = (parts.hostname, parts.port or 80)
+        self._address = (parts.hostname, parts.port)
+        self._secured = parts.scheme == "https"
+        self._trusted = trusted
+        self._brought = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._timeout_s = timeout_s
         self._retries = retries
         self._idle: list[http.client.HTTPConnection] = []
@@ -149,7 +162,7 @@ class Client:
         """Ask once; raise ServiceUnavailable when no answer comes in time, or what broke the connection."""
         connection = self._connection()
         try:
-            connection.request(method, path, body, dict(headers))
+            connection.request(method, path, body, {**headers, **self._brought})
             response = connection.getresponse()
             content = response.read()
         except TimeoutError as fault:
@@ -174,6 +187,8 @@ class Client:
             return self._idle.pop()
         except IndexError:
             host, port = self._address
+            if self._secured:
+                return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._trusted)
             return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
 
 

@@ -6,7 +6,7 @@ connections are looked over now and then, and what has stood in one place for to
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import Any, cast
 
 import msgspec
@@ -19,12 +19,26 @@ _LOOK_S = 0.25
 _LINGER_S = 0.5
 """How long an ending worker leaves idle connections open: a request may be on its way."""
 _HEAD_BYTES = 64 * 1024
+_VERSIONS = {"1.0", "1.1"}
+_ONCE = {
+    *(b"host", b"origin", b"authorization", b"cookie", b"content-type", b"content-encoding", b"expect"),
+    *(b"transfer-encoding", b"idempotency-key", b"keepfit-clock", b"inference-header-content-length"),
+    *(b"x-amzn-sagemaker-inference-id", b"x-request-id", b"traceparent"),
+}
+"""Headers that stand once or not at all: whoever stands between may have looked at another than we do."""
+_DROPPED: Any = deque(maxlen=0)
+"""Where the headers behind a body go: among its own they would count, unseen by who looked at its head."""
+_LARGE_HEAD = f"expected at most {_HEAD_BYTES} bytes before the body"
 _PHRASES = {
     400: b"Bad Request",
     408: b"Request Timeout",
     431: b"Request Header Fields Too Large",
     503: b"Service Unavailable",
 }
+
+
+class _Unfit(Exception):
+    """A head that the parser takes and we do not."""
 
 
 class Connection(HttpToolsProtocol):
@@ -37,6 +51,9 @@ class Connection(HttpToolsProtocol):
         self._seen: tuple[str, object] = ("", None)
         self._since = time.monotonic()
         self._ending = False
+        self._deaf = False
+        self._unfit = ""
+        self._last_words: tuple[int, str, str] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take a connection, or refuse it at once when there are too many."""
@@ -53,14 +70,15 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head that does not end is refused."""
+        if self._deaf:
+            return
+        before = cast("object | None", self.scope)
+        self._head_bytes += len(data)
         HttpToolsProtocol.data_received(self, data)  # by name: this is done for every packet
-        cycle = self._cycle
-        if cycle is None or cycle.scope is not self.scope:
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES:
-                self.cut(431, f"expected at most {_HEAD_BYTES} bytes before the body", "headers too large")
-        else:
-            self._head_bytes = 0
+        if not self._in_head() or (before is not None and before is not self.scope):
+            self._head_bytes = 0  # what stands before this head in the packet is none of it
+        elif self._head_bytes > _HEAD_BYTES:
+            self._refuse(431, _LARGE_HEAD, "headers too large")
 
     def shutdown(self) -> None:
         """Begin to end: what a caller has sent before it could know is answered, and then no more."""
@@ -72,9 +90,46 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Take a request; the last one, where the worker ends."""
+        self._check_head()
         HttpToolsProtocol.on_headers_complete(self)
+        self.headers = _DROPPED
         if self._ending:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Know that the body is here, also of a request that was answered before it came: it is idle then."""
+        HttpToolsProtocol.on_message_complete(self)
+        self.cycle.more_body = False
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            after, close = self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task = self.loop.call_later(after, close)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; when all that were good are answered, refuse what came behind them."""
+        answered = not self.pipeline
+        HttpToolsProtocol.on_response_complete(self)
+        if answered and self._last_words:
+            self.cut(*self._last_words)
+
+    def _check_head(self) -> None:
+        names = [name for name, _ in self.headers]
+        if len(set(names)) < len(names):
+            twice = [name for name, count in Counter(names).items() if count > 1 and name in _ONCE]
+            if twice:
+                raise self._no(f"header {twice[0].decode()}: it stands twice; send it once")
+        if b"transfer-encoding" in names and dict(self.headers)[b"transfer-encoding"].lower() != b"chunked":
+            raise self._no("header transfer-encoding: expected chunked and nothing else")
+        parser: Any = self.parser  # not None while it calls
+        if parser.get_http_version() not in _VERSIONS:
+            raise self._no("expected HTTP/1.1")
+        if self._head_bytes > _HEAD_BYTES:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > _HEAD_BYTES:
+                raise self._no(_LARGE_HEAD)
+
+    def _no(self, reason: str) -> _Unfit:
+        self._unfit = reason
+        return _Unfit(reason)  # the parser stops, and what it says then is `send_400_response`
 
     def _close_idle(self) -> None:
         if (cycle := self._cycle) is None or cycle.response_complete:
@@ -82,7 +137,30 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the shape that every refusal has."""
-        self.cut(400, f"{msg.rstrip('.')}: it is no HTTP/1.1", "malformed")
+        if self._unfit == _LARGE_HEAD:
+            self._refuse(431, _LARGE_HEAD, "headers too large")
+        else:
+            self._refuse(400, self._unfit or f"{msg.rstrip('.')}: it is no HTTP/1.1", "malformed")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer in HTTP/1.1 and end: what follows may be of the protocol that was asked for."""
+        self._deaf = True
+        self.cycle.keep_alive = False
+        if self.cycle.response_complete:
+            self.transport.close()
+
+    def _refuse(self, status: int, reason: str, counted: str) -> None:
+        """Refuse what was read last, after the answers of what came before it, and read no more."""
+        self._deaf = True
+        waiting = bool(self.pipeline)
+        if self._in_head():
+            waiting = waiting or ((cycle := self._cycle) is not None and not cycle.response_complete)
+        elif waiting:
+            self.pipeline.popleft()  # its body is what cannot be read: it is not answered
+        if waiting:
+            self._last_words = (status, reason, counted)
+        else:
+            self.cut(status, reason, counted)
 
     def look(self, now: float) -> None:
         """Cut a caller that has been too long at one thing."""
@@ -100,11 +178,11 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()  # what was written to it is not read: it cannot be told
 
     def cut(self, status: int, reason: str, counted: str) -> None:
-        """Say why, where nothing else was said, and close."""
+        """Say why, where nothing else was said of the same request, and close."""
         if self.transport.is_closing():
             return
         REFUSED[counted] += 1
-        if (cycle := self._cycle) is None or not cycle.response_started or cycle.response_complete:
+        if (cycle := self._cycle) is None or self._in_head() or not cycle.response_started:
             body = msgspec.json.encode(ErrorAnswer(ErrorDetail("$", reason)))
             head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\n"
             again = b"retry-after: 1\r\n" if status == 503 else b""

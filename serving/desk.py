@@ -85,7 +85,7 @@ class Desk:
         lost = asked.weight > 0 and not captured
         if lost and self.settings.capture == "required":
             self.worker.metrics.uncaptured(len(rows))
-            raise Refused(503, _NOT_CAPTURED, headers=((b"retry-after", b"1"),))
+            raise Refused(503, _NOT_CAPTURED, headers=((b"retry-after", b"1"),), counted="not captured")
         target = live.schema.target
         told_rows = [
             told(made, output, row.reference_id, target)
@@ -99,7 +99,10 @@ class Desk:
         clock = self.clock(request)
         live = self.worker.slot.live
         target = live.schema.target if live else None
-        entry = acknowledged(given, target, clock, self._ids(request, len(given.labels), self._labelled))
+        source = "http" if request.caller is None else f"http:{request.caller.name}"
+        entry = acknowledged(
+            given, target, clock, self._ids(request, len(given.labels), self._labelled), source
+        )
         count = len(entry.labels)
         try:
             await self.worker.capture.labels(entry)

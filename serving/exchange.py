@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from data.apikeys import ApiKey
 from serving.contract import ErrorAnswer, ErrorDetail
 from serving.refusal import Refused
 
@@ -30,9 +31,12 @@ class CallerGone(Exception):
 
 
 class Request:
-    """A request whose body is not read yet; `segments` are the parts of its path that its route names."""
+    """A request whose body is not read yet; `segments` are the parts of its path that its route names.
 
-    __slots__ = ("began", "content", "headers", "receive", "scope", "segments")
+    `caller` is the API key that it came with, where one is asked for.
+    """
+
+    __slots__ = ("began", "caller", "content", "headers", "receive", "scope", "segments")
 
     def __init__(self, scope: Scope, receive: Receive, segments: Mapping[str, str] | None = None) -> None:
         self.began = time.perf_counter()
@@ -40,6 +44,7 @@ class Request:
         self.receive = receive
         self.segments = segments or {}
         self.content = b""
+        self.caller: ApiKey | None = None
         # Once: a look into a table for each header that anybody asks for.
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
 

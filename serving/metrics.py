@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from serving.refusal import Refused
+
 Samples = Mapping[str, float]
 """A sample's name with its labels, as Prometheus writes it -> its value."""
 
@@ -66,13 +68,18 @@ class Metrics:
         # From the start, so that an alarm on their rise sees the first.
         self._counts: defaultdict[str, float] = defaultdict(float, dict.fromkeys(_FROM_THE_START, 0.0))
         self._answers: Counter[tuple[str, int]] = Counter()
+        self._refusals: Counter[str] = Counter()
         self._buckets = [0] * (len(_BUCKETS_S) + 1)
         self._predict_s = 0.0
-        self._refused_uncaptured = 0
 
     def answered(self, route: str, status: int) -> None:
         """Count one answer."""
         self._answers[route, status] += 1
+
+    def refused(self, refusal: Refused) -> None:
+        """Count why one request was refused."""
+        if reason := refusal.counted or _REASONS.get(refusal.status):
+            self._refusals[reason] += 1
 
     def predicted(self, seconds: float, rows: int, *, lost: bool) -> None:
         """Count one predict request that was answered with predictions."""
@@ -84,7 +91,6 @@ class Metrics:
 
     def uncaptured(self, rows: int) -> None:
         """Count a predict request that is refused because its rows could not be captured."""
-        self._refused_uncaptured += 1
         self._counts["keepfit_uncaptured_total"] += rows
 
     def labelled(self, labels: int, *, on_disk: bool) -> None:
@@ -96,11 +102,8 @@ class Metrics:
         found = defaultdict(float, self._counts)
         for (route, status), count in self._answers.items():
             found[f'keepfit_requests_total{{route="{route}",status="{status}"}}'] = count
-            if reason := _REASONS.get(status):
-                found[f'keepfit_refusals_total{{reason="{reason}"}}'] += count
-        if count := self._refused_uncaptured:
-            found['keepfit_refusals_total{reason="no model"}'] -= count
-            found['keepfit_refusals_total{reason="not captured"}'] += count
+        for reason, count in self._refusals.items():
+            found[f'keepfit_refusals_total{{reason="{reason}"}}'] = count
         below = 0
         for edge, count in zip((*map(str, _BUCKETS_S), "+Inf"), self._buckets, strict=True):
             below += count

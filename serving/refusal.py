@@ -20,13 +20,20 @@ class Refused(IntakeError):
     """What a caller sent cannot be answered; nothing of it was kept."""
 
     def __init__(
-        self, status: int, reason: str, path: str = "$", headers: tuple[tuple[bytes, bytes], ...] = ()
+        self,
+        status: int,
+        reason: str,
+        path: str = "$",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        counted: str | None = None,
     ) -> None:
         super().__init__(f"{path}: {reason}")
         self.status = status
         self.reason = reason
         self.path = path
         self.headers = headers
+        self.counted = counted
+        """What it is counted as, where its status does not say."""
 
 
 def invalid(path: str, reason: str) -> Refused:

@@ -4,12 +4,22 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from data.apikeys import ROLES, Role
 from serving.describing.operations import Operation
 from serving.desk import Desk
 from serving.exchange import Request, Response, refused
 from serving.refusal import Refused
 
 Handler = Callable[[Desk, Request], Awaitable[Response]]
+
+OPEN: tuple[Role, ...] = ()
+"""Health, which those ask for who have no key."""
+PREDICTS: tuple[Role, ...] = ("predict",)
+LABELS: tuple[Role, ...] = ("feedback",)
+DESCRIBES: tuple[Role, ...] = ("predict", "read")
+"""What a client asks before it predicts."""
+LOOKS: tuple[Role, ...] = ("read",)
+ANY_KEY = ROLES
 
 _SEGMENT = re.compile(r"\{(\w+)\}")
 
@@ -18,11 +28,13 @@ _SEGMENT = re.compile(r"\{(\w+)\}")
 class Route:
     """One method and path; `{model}` in a path takes one segment, which the request then has by that name.
 
+    `roles` are those of which a caller's key needs one; with none the route is open to everybody.
     `refused` writes a refusal in the shape of the route's contract, `operation` describes it for people.
     """
 
     method: str
     path: str
+    roles: tuple[Role, ...]
     handle: Handler
     refused: Callable[[Refused], Response] = refused
     operation: Operation | None = None

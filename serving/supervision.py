@@ -7,26 +7,35 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from data.apikeys import asked_keys
 from keepfit.errors import PortTaken, StackError
 from keepfit.settings import Settings
+from keepfit.tls import server_options
 from serving.connections import Connection
 from serving.logs import log_to_stderr
+from serving.rates import shared_memory
 
 _PR_SET_PDEATHSIG = 1
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raise StackError where that is not possible."""
+    asked_keys(settings)  # what is wrong with them is said here, once
+    secured = server_options(settings)
     listening = listen(settings.host, settings.serving_port)
     log_to_stderr(settings.log)
+    # Each worker opens it by the parent's name for it: a spawned process inherits nothing.
+    rates = f"/proc/{os.getpid()}/fd/{shared_memory()}"
     # uvicorn's own supervisor: it spawns, pings each worker, restarts one that died or hangs.
     supervisor = Multiprocess(
-        configured(settings, partial(worker_app, settings, os.getpid()), factory=True), [listening]
+        configured(settings, partial(worker_app, settings, os.getpid(), rates), factory=True, **secured),
+        [listening],
     )
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
@@ -53,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def worker_app(settings: Settings, parent: int) -> object:
+def worker_app(settings: Settings, parent: int, rates: str) -> object:
     """Make the application of one worker, in its own process; it ends with its parent, however that ends."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before the line above
@@ -61,10 +70,16 @@ def worker_app(settings: Settings, parent: int) -> object:
     log_to_stderr(settings.log)
     from serving.app import App  # the parent needs neither numpy nor ONNX Runtime
 
-    return App(settings)
+    return App(settings, rates)
 
 
-def configured(settings: Settings, app: Callable[..., object] | str, *, factory: bool) -> uvicorn.Config:
+def configured(
+    settings: Settings,
+    app: Callable[..., object] | str,
+    *,
+    factory: bool,
+    **secured: Any,  # noqa: ANN401 - uvicorn's options for TLS
+) -> uvicorn.Config:
     """Say how uvicorn serves an application, or what a factory makes, in each worker."""
     return uvicorn.Config(
         app,
@@ -81,4 +96,5 @@ def configured(settings: Settings, app: Callable[..., object] | str, *, factory:
         server_header=False,
         timeout_keep_alive=settings.idle_s,
         timeout_graceful_shutdown=settings.grace_s,
+        **secured,
     )

@@ -20,6 +20,7 @@ from serving.bounds import Bounds
 from serving.capture import Capture
 from serving.connections import OPEN, REFUSED, look_over
 from serving.follower import Follower
+from serving.gate import Gate
 from serving.line import Line
 from serving.metrics import Metrics, rendered
 from serving.slot import ModelSlot
@@ -30,8 +31,9 @@ _log = logging.getLogger(__name__)
 class Worker:
     """What one process serves with, from `start` to `stop`; the routes are in `app`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
+        self._gate = gate
         self.project = settings.project_name
         self.slot = ModelSlot()
         self.metrics = Metrics()
@@ -133,6 +135,8 @@ class Worker:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._settings.poll_s)
+            if self._gate is not None:
+                await asyncio.to_thread(self._gate.look)
             if await asyncio.to_thread(self._follower.look):
                 await self._tell()  # at once: a promotion waits for it
 

@@ -1,5 +1,6 @@
 """Callers that send traffic to the prediction service, each row and each label in a request of its own."""
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -51,9 +52,9 @@ class Callers:
     Every request carries a key made of its row, so that sending a file again changes nothing.
     """
 
-    def __init__(self, url: str) -> None:
-        self._first = Client(url, retries=0)
-        self._again = Client(url, retries=_RETRIES)
+    def __init__(self, url: str, key: str | None = None, trusted: ssl.SSLContext | None = None) -> None:
+        self._first = Client(url, retries=0, key=key, trusted=trusted)
+        self._again = Client(url, retries=_RETRIES, key=key, trusted=trusted)
         self._pool = ThreadPoolExecutor(_CALLERS, thread_name_prefix="caller")
         self._stopping = threading.Event()
         self._ids: dict[str, str] = {}

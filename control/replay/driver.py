@@ -22,9 +22,10 @@ from data.bundles import sha256
 from data.examples import count_imported
 from data.files import content_hash
 from data.promotions import Promotion
-from keepfit.errors import StackError, StateError
+from keepfit.errors import RequestRefused, StackError, StateError
 from keepfit.gates import Scores
 from keepfit.settings import Settings
+from keepfit.tls import client_context
 from serving.client import Client
 from tasks.loop import Loop, open_loop
 
@@ -53,8 +54,16 @@ def replay(
 
 
 def _require_replaying(settings: Settings) -> None:
-    with Client(settings.serving_url) as client:
-        if not client.model().replay:
+    key, trusted = settings.api_key, client_context(settings)
+    with Client(settings.serving_url, key=key, trusted=trusted) as client:
+        try:
+            replays = client.model().replay
+        except RequestRefused as refusal:
+            if refusal.status not in (401, 403):
+                raise
+            msg = f"{refusal}; set KEEPFIT_API_KEY to a key that may predict, feedback and read"
+            raise StackError(msg) from refusal
+        if not replays:
             msg = (
                 f"the service at {settings.serving_url} keeps its own clock; end it with bin/keepfit down, "
                 "and start bin/keepfit up --replay, best on a KEEPFIT_HOME of its own"
@@ -116,7 +125,8 @@ class Replay:
             self._say("this replay came to its end before; nothing is left to do")
         elif done.sent_until > done.since:
             self._say(f"going on where it was interrupted, after {done.done_until:%d %B %Y %R}")
-        with Callers(self._loop.settings.serving_url) as callers:
+        settings = self._loop.settings
+        with Callers(settings.serving_url, settings.api_key, client_context(settings)) as callers:
             callers.remember(self._traffic.due(done.since, done.done_until).predictions)
             for end in left:
                 self._send(callers, end)

@@ -1,15 +1,11 @@
 """The event time that a replay takes: which part of a file, and the ends of its steps."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from control.replay.traffic import Traffic
 from data.promotions import Promotion
 from keepfit.errors import StateError
-
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
-_DURATION = re.compile(r"(?P<count>\d{1,5})(?P<unit>[dhm])")
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,3 @@ def choose_span(
         )
         raise StateError(msg)
     return Span(chosen, end, every)
-
-
-def duration(text: str) -> timedelta:
-    """Read a duration such as 14d, 12h or 30m; raise StateError for anything else."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None or not int(found["count"]):
-        msg = f"--every {text}: expected a whole number of days, hours or minutes, such as 14d, 12h or 30m"
-        raise StateError(msg)
-    return int(found["count"]) * _UNITS[found["unit"]]

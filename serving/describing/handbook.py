@@ -130,7 +130,8 @@ def _model(document: Json) -> Markup:
     ]
     table = tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="wide", tabindex="0")
     output = schemas["Output"]
-    told = prose(f"{output['description'].removesuffix('.')}: {in_words(output)}.")
+    # Classes are the project's text: only our own sentence may mark code in it.
+    told = joined([prose(output["description"].removesuffix(".")), f": {in_words(output)}."])
     return tag(
         "section",
         tag("h2", "The model"),

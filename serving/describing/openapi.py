@@ -18,8 +18,15 @@ from serving.routes import Route
 
 _SEGMENT = re.compile(r"\{(\w+)\}")
 _OWN_SHAPE = (405, 408, 431)
+_ALLOWED_IN = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key; `bin/keepfit keys make` makes one.",
+    }
+}
 """Refused before a route is found: in Keepfit's own shape, whatever the contract's is."""
-_EITHER_SHAPE = (400, 404, 503)
+_EITHER_SHAPE = (400, 401, 403, 404, 503)
 """Refused before or after."""
 _RETRY_AFTER: Json = {
     "description": "Seconds to wait before the request is sent again.",
@@ -27,6 +34,7 @@ _RETRY_AFTER: Json = {
 }
 _ALLOW: Json = {"description": "The methods that the path takes.", "schema": {"type": "string"}}
 _HEADERS: dict[int, Json] = {
+    401: {"WWW-Authenticate": {"description": "How to bring a key.", "schema": {"type": "string"}}},
     405: {"Allow": _ALLOW},
     429: {"Retry-After": _RETRY_AFTER},
     503: {"Retry-After": _RETRY_AFTER},
@@ -50,7 +58,11 @@ def document(routes: Iterable[Route], schemas: Schemas) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in contracts],
         "paths": paths,
-        "components": {"schemas": schemas.components, "responses": responses},
+        "components": {
+            "schemas": schemas.components,
+            "responses": responses,
+            **({"securitySchemes": _ALLOWED_IN} if schemas.settings.asks_keys else {}),
+        },
     }
 
 
@@ -76,6 +88,9 @@ def _operation(route: Route, operation: Operation, schemas: Schemas, responses: 
         "parameters": [_segment(name, schemas) for name in _SEGMENT.findall(route.path)]
         + [_parameter(p) for p in operation.parameters if p != KEEPFIT_CLOCK or schemas.settings.replay],
     }
+    if schemas.settings.asks_keys:
+        described["security"] = [{"apiKey": []}] if route.roles else []
+        described["x-keepfit-roles"] = list(route.roles)
     if operation.details:
         described["description"] = operation.details
     if operation.takes is not None:

@@ -65,11 +65,13 @@ READING = (413, 415, 422)
 """What reading a body may be refused with, beside `ALWAYS`."""
 PREDICTING = (*READING, 409, 429)
 """What every contract's predict may be refused with."""
-ALWAYS = (400, 405, 408, 431, 500, 503)
+ALWAYS = (400, 401, 403, 405, 408, 429, 431, 500, 503)
 """What any route may be refused with: most of it before the route is known."""
 
 MEANINGS = {
     400: "No HTTP, no JSON, no UTF-8, nested too deeply, or a header or parameter that cannot be read.",
+    401: "No API key that is in use came with the request, where one is asked for.",
+    403: "The API key may not do this; or the request means another host, or comes from a page elsewhere.",
     404: "There is no such model or version here.",
     405: "Another method.",
     408: "The request did not come whole in time.",
@@ -77,7 +79,8 @@ MEANINGS = {
     413: "More bytes or rows than one request may have.",
     415: "Another Content-Type, or a Content-Encoding.",
     422: "Understood, and may not be: unknown, missing or mistyped values, or values outside of their range.",
-    429: "More work waits than can be done in time: come again after Retry-After seconds.",
+    429: "More work waits than can be done in time, or this API key asks too often: come again after "
+    "Retry-After seconds.",
     431: "The headers are too large.",
     500: "The server failed; its log says how.",
     503: "There is no model yet, too many connections are open, the worker ends, or no prediction can be "

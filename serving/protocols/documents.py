@@ -14,7 +14,7 @@ from serving.describing.operations import Body, Operation
 from serving.describing.schemas import Json, Schemas
 from serving.desk import Desk
 from serving.exchange import Request, Response
-from serving.routes import Route
+from serving.routes import ANY_KEY, Route
 
 HTML = b"text/html; charset=utf-8"
 _CONTRACT = "What stands here"
@@ -72,8 +72,8 @@ def documenting(routes: Sequence[Route]) -> tuple[Route, ...]:
     """Make the two routes that describe others, and themselves."""
     documents = Documents([])
     own = (
-        Route("GET", "/openapi.json", documents.openapi, operation=_OPENAPI),
-        Route("GET", "/docs", documents.docs, operation=_DOCS),
+        Route("GET", "/openapi.json", ANY_KEY, documents.openapi, operation=_OPENAPI),
+        Route("GET", "/docs", ANY_KEY, documents.docs, operation=_DOCS),
     )
     documents.routes = (*routes, *own)
     return own

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
-from keepfit.spec import UNSTORABLE, is_storable
+from keepfit.spec import UNSTORABLE, is_storable, shown
 from serving.contract import PredictAnswer, Row, Schema
 from serving.desk import Desk
 from serving.exchange import Request
@@ -53,8 +54,9 @@ class Reader:
     def by_place(self, names: Sequence[str], rows: Sequence[Sequence[Any]], whole: str, at: At) -> Given:
         """Take rows whose cells are in the order of `names`."""
         self.check_count(len(rows), whole)
-        if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-            raise invalid(whole, f"the column {twice!r} stands twice; name each column once")
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise invalid(whole, f"the column {shown(twice)} stands twice; name each column once")
         for place, row in enumerate(rows):
             if len(row) != len(names):
                 told = f"expected {len(names)} values ({', '.join(names)}), got {len(row)}"
@@ -106,7 +108,7 @@ def checked_id(given: object, path: str) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str) or not 0 < len(given) <= _LONGEST_ID:
-        raise invalid(path, f"expected text of 1 to {_LONGEST_ID} characters, got {str(given)[:60]!r}")
+        raise invalid(path, f"expected text of 1 to {_LONGEST_ID} characters, got {shown(given)}")
     if not is_storable(given):
         raise invalid(path, UNSTORABLE)
     return given

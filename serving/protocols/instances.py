@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from msgspec import to_builtins
 
+from keepfit.spec import shown
 from serving.contract import PredictAnswer
 from serving.desk import Desk
 from serving.protocols.given import Given, Reader
@@ -101,7 +102,7 @@ def _alone(cell: Any) -> Any:  # noqa: ANN401 - JSON
 def _check_kind(rows: Sequence[Any], kind: type, expected: str, path: str) -> None:
     for place, row in enumerate(rows):
         if not isinstance(row, kind):
-            raise invalid(f"{path}[{place}]", f"expected {expected}, got {str(row)[:60]!r}")
+            raise invalid(f"{path}[{place}]", f"expected {expected}, got {shown(row)}")
 
 
 def _index(names: Sequence[str], name: str) -> str:

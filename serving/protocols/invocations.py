@@ -13,7 +13,7 @@ from serving.protocols.instances import about, asked_for, predictions, read
 from serving.protocols.messages import Invocation, Predictions
 from serving.protocols.platforms import HEALTH, INVOKE
 from serving.refusal import Refused
-from serving.routes import Route
+from serving.routes import OPEN, PREDICTS, Route
 
 _MEDIA = (JSON.decode(), sagemaker.CSV, sagemaker.LINES)
 _HEADERS = {"present": True, "absent": False}
@@ -62,6 +62,6 @@ def _said_header(request: Request) -> bool | None:
 
 
 ROUTES = (
-    Route("GET", "/ping", mlflow.health, mlflow.refused, HEALTH),
-    Route("POST", "/invocations", invocations, mlflow.refused, INVOKE),
+    Route("GET", "/ping", OPEN, mlflow.health, mlflow.refused, HEALTH),
+    Route("POST", "/invocations", PREDICTS, invocations, mlflow.refused, INVOKE),
 )

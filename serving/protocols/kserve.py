@@ -9,7 +9,7 @@ from serving.protocols.instances import about, asked_for, headers, predictions, 
 from serving.protocols.messages import InstancesRequest, ModelNames, ModelReady, Predictions, SentenceError
 from serving.protocols.platforms import MODEL, MODELS, PREDICT
 from serving.refusal import Refused
-from serving.routes import Route
+from serving.routes import DESCRIBES, PREDICTS, Route
 
 _request = msgspec.json.Decoder(InstancesRequest)
 
@@ -63,7 +63,7 @@ async def model(desk: Desk, request: Request) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v1/models", models, refused, MODELS),
-    Route("GET", "/v1/models/{model}", model, refused, MODEL),
-    Route("POST", "/v1/models/{model}:predict", predict, refused, PREDICT),
+    Route("GET", "/v1/models", DESCRIBES, models, refused, MODELS),
+    Route("GET", "/v1/models/{model}", DESCRIBES, model, refused, MODEL),
+    Route("POST", "/v1/models/{model}:predict", PREDICTS, predict, refused, PREDICT),
 )

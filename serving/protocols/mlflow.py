@@ -14,11 +14,13 @@ from serving.protocols.instances import read
 from serving.protocols.messages import Invocation, MlflowError
 from serving.protocols.platforms import HEALTH, VERSION_TOLD
 from serving.refusal import Refused, invalid
-from serving.routes import Route
+from serving.routes import DESCRIBES, OPEN, Route
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _ONE_FORM = f"expected an object with exactly one of {', '.join(FORMS)}"
 _CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
     409: "RESOURCE_CONFLICT",
     413: "INVALID_PARAMETER_VALUE",
@@ -68,6 +70,6 @@ async def version(_desk: Desk, _: Request) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/health", health, refused, HEALTH),
-    Route("GET", "/version", version, refused, VERSION_TOLD),
+    Route("GET", "/health", OPEN, health, refused, HEALTH),
+    Route("GET", "/version", DESCRIBES, version, refused, VERSION_TOLD),
 )

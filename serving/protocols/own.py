@@ -6,7 +6,8 @@ from serving.desk import Desk
 from serving.exchange import TEXT, Request, Response, answered
 from serving.explaining.explanation import wants_explanation
 from serving.protocols.described import FEEDBACK, LIVE, METRICS, MODEL, PREDICT, READY
-from serving.routes import Route
+from serving.protocols.given import read_aside
+from serving.routes import DESCRIBES, LABELS, LOOKS, OPEN, PREDICTS, Route
 
 
 async def predict(desk: Desk, request: Request) -> Response:
@@ -16,7 +17,7 @@ async def predict(desk: Desk, request: Request) -> Response:
     desk.worker.line.check_room(live)
     body = await request.body(desk.settings.body_bytes)
     if explain:
-        rows = read_predict_request(body, desk.settings.rows).rows
+        rows = (await read_aside(body, lambda body: read_predict_request(body, desk.settings.rows))).rows
         with desk.explainer.place(len(rows)):
             answer = await desk.predict(request, live, rows)
             return answered(await desk.explainer.explain(request, live, rows, answer))
@@ -26,7 +27,7 @@ async def predict(desk: Desk, request: Request) -> Response:
 async def feedback(desk: Desk, request: Request) -> Response:
     """POST /v1/feedback."""
     body = await request.body(desk.settings.body_bytes)
-    given = read_feedback_request(body, desk.settings.rows)
+    given = await read_aside(body, lambda body: read_feedback_request(body, desk.settings.rows))
     return answered(await desk.acknowledge(request, given))
 
 
@@ -55,12 +56,12 @@ async def metrics(desk: Desk, _: Request) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/v1/predict", predict, operation=PREDICT),
-    Route("POST", "/v1/feedback", feedback, operation=FEEDBACK),
-    Route("GET", "/v1/model", model, operation=MODEL),
-    Route("GET", "/health/live", live, operation=LIVE),
-    Route("GET", "/health/ready", ready, operation=READY),
-    Route("GET", "/metrics", metrics, operation=METRICS),
+    Route("POST", "/v1/predict", PREDICTS, predict, operation=PREDICT),
+    Route("POST", "/v1/feedback", LABELS, feedback, operation=FEEDBACK),
+    Route("GET", "/v1/model", DESCRIBES, model, operation=MODEL),
+    Route("GET", "/health/live", OPEN, live, operation=LIVE),
+    Route("GET", "/health/ready", OPEN, ready, operation=READY),
+    Route("GET", "/metrics", LOOKS, metrics, operation=METRICS),
 )
 
 

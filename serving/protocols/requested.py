@@ -2,7 +2,7 @@
 
 import msgspec
 
-from keepfit.spec import Value
+from keepfit.spec import Value, shown
 from serving.exchange import Request
 from serving.protocols.given import REFERENCE, Given, Reader, decoded
 from serving.protocols.messages import InferRequest, InputTensor
@@ -20,7 +20,7 @@ def read_infer(request: Request, body: bytes) -> tuple[InferRequest, memoryview]
     length = request.header(_JSON_BYTES)
     if length is None:
         return decoded(_decoder, body), memoryview(b"")
-    if not (length.isdigit() and len(length) < 16 and int(length) <= len(body)):
+    if not (length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= len(body)):
         told = f"expected the bytes of JSON in a body of {len(body)}, got {length[:60]!r}"
         raise Refused(400, told, "header Inference-Header-Content-Length")
     return decoded(_decoder, body[: int(length)]), memoryview(body)[int(length) :]
@@ -83,7 +83,7 @@ def _blobs(tensors: list[InputTensor], rest: memoryview) -> list[memoryview | No
     for place, tensor in enumerate(tensors):
         size = tensor.parameters.get("binary_data_size")
         if size is not None and (type(size) is not int or size < 0):
-            told = f"expected a number of bytes, got {str(size)[:60]!r}"
+            told = f"expected a number of bytes, got {shown(size)}"
             raise invalid(f"$.inputs[{place}].parameters.binary_data_size", told)
         blobs.append(None if size is None else rest[end : end + size])
         end += size or 0

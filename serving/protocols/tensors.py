@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from keepfit.spec import Value
+from keepfit.spec import Value, shown
 from serving.protocols.messages import InputTensor
 from serving.refusal import invalid
 
@@ -17,6 +17,7 @@ _NUMBERS = {
     **{f"INT{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
+_DIMENSIONS = 8
 DATATYPES = (*_NUMBERS, "BYTES")
 _TAKEN: dict[str, tuple[set[type], str]] = {
     "BOOL": ({bool, type(None)}, "true or false"),
@@ -32,8 +33,10 @@ def size_of(tensor: InputTensor, path: str) -> int:
     if tensor.datatype not in DATATYPES:
         told = f"expected one of {', '.join(DATATYPES)}, got {tensor.datatype[:60]!r}"
         raise invalid(f"{path}.datatype", told)
-    if not tensor.shape or any(length < 0 for length in tensor.shape):
-        raise invalid(f"{path}.shape", f"expected lengths of 0 and more, got {tensor.shape[:8]}")
+    # Bounded before it is multiplied: the product of many long lengths takes minutes.
+    if not 0 < len(tensor.shape) <= _DIMENSIONS or any(length < 0 for length in tensor.shape):
+        told = f"expected 1 to {_DIMENSIONS} lengths of 0 and more, got {shown(tensor.shape[:_DIMENSIONS])}"
+        raise invalid(f"{path}.shape", told)
     return math.prod(tensor.shape)
 
 
@@ -55,7 +58,7 @@ def from_json(tensor: InputTensor, path: str) -> list[Value]:
     types, expected = _TAKEN[tensor.datatype]
     if not set(map(type, flat)) <= types:
         place = next(place for place, cell in enumerate(flat) if type(cell) not in types)
-        told = f"expected {expected}, as datatype {tensor.datatype} says, got {str(flat[place])[:60]!r}"
+        told = f"expected {expected}, as datatype {tensor.datatype} says, got {shown(flat[place])}"
         raise invalid(f"{path}.data[{place}]", told)
     return flat
 

@@ -23,7 +23,7 @@ from serving.protocols.platforms import INFER, LIVE, METADATA, MODEL_READY, READ
 from serving.protocols.requested import read_infer, rows_of
 from serving.protocols.tensors import to_binary
 from serving.refusal import Refused, invalid
-from serving.routes import Route
+from serving.routes import DESCRIBES, OPEN, PREDICTS, Route
 from serving.slot import LiveModel
 
 BINARY = b"application/octet-stream"
@@ -159,10 +159,13 @@ def _told(
 _MODEL = "/v2/models/{model}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
 ROUTES = (
-    Route("GET", "/v2", server, refused, SERVER),
-    Route("GET", "/v2/health/live", live, refused, LIVE),
-    Route("GET", "/v2/health/ready", ready, refused, READY),
-    *(Route("GET", path, metadata, refused, METADATA) for path in (_MODEL, _VERSION)),
-    *(Route("GET", f"{path}/ready", model_ready, refused, MODEL_READY) for path in (_MODEL, _VERSION)),
-    *(Route("POST", f"{path}/infer", infer, refused, INFER) for path in (_MODEL, _VERSION)),
+    Route("GET", "/v2", DESCRIBES, server, refused, SERVER),
+    Route("GET", "/v2/health/live", OPEN, live, refused, LIVE),
+    Route("GET", "/v2/health/ready", OPEN, ready, refused, READY),
+    *(Route("GET", path, DESCRIBES, metadata, refused, METADATA) for path in (_MODEL, _VERSION)),
+    *(
+        Route("GET", f"{path}/ready", DESCRIBES, model_ready, refused, MODEL_READY)
+        for path in (_MODEL, _VERSION)
+    ),
+    *(Route("POST", f"{path}/infer", PREDICTS, infer, refused, INFER) for path in (_MODEL, _VERSION)),
 )

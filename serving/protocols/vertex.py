@@ -5,7 +5,7 @@ from serving.desk import Desk
 from serving.exchange import Request, Response
 from serving.protocols.kserve import answer_instances, refused
 from serving.protocols.platforms import VERTEX_HEALTH, VERTEX_PREDICT
-from serving.routes import Route
+from serving.routes import OPEN, PREDICTS, Route
 
 
 async def predict(desk: Desk, request: Request) -> Response:
@@ -22,7 +22,11 @@ async def health(desk: Desk, _: Request) -> Response:
 def routes(settings: Settings) -> tuple[Route, ...]:
     """Give the routes that the environment names, or none."""
     named = (
-        ("GET", settings.health_route, health, VERTEX_HEALTH),
-        ("POST", settings.predict_route, predict, VERTEX_PREDICT),
+        ("GET", settings.health_route, OPEN, health, VERTEX_HEALTH),
+        ("POST", settings.predict_route, PREDICTS, predict, VERTEX_PREDICT),
     )
-    return tuple(Route(method, path, handle, refused, told) for method, path, handle, told in named if path)
+    return tuple(
+        Route(method, path, roles, handle, refused, told)
+        for method, path, roles, handle, told in named
+        if path
+    )

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.durations import duration
 from control.replay.checkpoint import Checkpoint, Step
-from control.replay.span import Span, choose_span, duration
+from control.replay.span import Span, choose_span
 from control.replay.traffic import Traffic
 from data.promotions import Promotion
 from data.records import Label, Prediction
@@ -96,7 +97,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, meant: timedelta) -> None:
 
 @pytest.mark.parametrize("text", ["", "14", "0d", "-1d", "1w", "1.5h", "d"])
 def test_another_duration_is_refused_by_the_options_name(text: str) -> None:
-    with pytest.raises(StateError, match=r"--every .*such as 14d"):
+    with pytest.raises(StateError, match="such as 14d"):
         duration(text)
 
 

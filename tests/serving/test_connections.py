@@ -10,7 +10,7 @@ from tests.builders import ROW
 from tests.serving.running import Server, eventually
 
 BODY = json.dumps({"rows": [{"features": ROW}]}).encode()
-HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 WHOLE = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
 
 
@@ -51,7 +51,7 @@ def ask(caller: socket.socket) -> bytes:
 def ask_for_ever(caller: socket.socket) -> None:
     """Send until what is answered fills every buffer on the way, and the connection is cut."""
     while True:
-        caller.sendall(b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n" * 100)
+        caller.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * 100)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health/live HTTP/1.1\r\nhost:", b"\r\n"])

@@ -2,20 +2,21 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from keepfit import Column
+from keepfit import Column, Target
 from keepfit.settings import Settings
 from serving.app import routes
-from serving.describing.handbook import page
+from serving.describing.handbook import page, policy
 from serving.describing.openapi import document
 from serving.describing.schemas import Schemas
 from tests.browsing import open_browser
 from tests.builders import manifest, model
+from tests.console.payloads import PAYLOADS
 from tests.serving.running import Server
 
 HOSTILE = """</script><script>alert(1)</script>"'&`$(id)"""
@@ -34,6 +35,38 @@ def test_a_name_that_is_markup_is_shown_as_text() -> None:
     assert "<script>alert" not in told
 
 
+@pytest.mark.e2e
+def test_no_column_category_or_class_is_more_than_text(browser: Browser) -> None:
+    def drawn(texts: Sequence[str]) -> tuple[Page, list[str]]:
+        columns = {text: Column.category(among=[text, "x"]) for text in texts}
+        target = Target.multiclass("way", texts)
+        golden = {"golden_rows": [{text: text for text in texts}], "golden_outputs": [[0.5]]}
+        html = written(columns=columns, target=target, **golden)
+        opened, said = browser.new_page(), list[str]()
+        opened.expose_binding("pwn", lambda _, *told: said.append(f"ran {told}"))
+        opened.on("console", lambda told: said.append(told.text))
+        opened.on("request", lambda asked: said.append(asked.url))
+        headers = {name.decode(): value.decode() for name, value in policy()}
+        opened.route(
+            "**/docs", lambda route: route.fulfill(body=html, headers=headers, content_type="text/html")
+        )
+        opened.goto("http://keepfit.example/docs")
+        return opened, said
+
+    texts = [text for text in PAYLOADS if text.isprintable()]
+    opened, said = drawn(texts)
+    shown = opened.evaluate("document.body.textContent")
+    assert [text for text in texts if text not in shown] == []
+    assert said == ["http://keepfit.example/docs"]
+    skeleton = (
+        "() => [...document.querySelectorAll('*')].map(e => [e.tagName, ...e.getAttributeNames()].join(' '))"
+    )
+    plain, _ = drawn([f"plain{number}" for number in range(len(texts))])
+    assert opened.evaluate(skeleton) == plain.evaluate(skeleton)
+    opened.close()
+    plain.close()
+
+
 @pytest.mark.parametrize("host", ["a' onclick='b", "a$(id)", "a;id", "a/../b", ""])
 def test_a_host_that_is_none_does_not_stand_in_a_command(host: str) -> None:
     assert "curl -s http://localhost/v1/predict" in written(host)
@@ -50,7 +83,7 @@ def test_a_command_with_quotes_is_one_word_of_a_shell() -> None:
 
 @pytest.mark.e2e
 def test_each_command_on_the_page_is_answered(server: Server) -> None:
-    commands = Texts.of(server.ask("GET", "/docs", Host="example.org:80").body.decode())
+    commands = Texts.of(server.ask("GET", "/docs", Host="localhost:80").body.decode())
     assert commands
     for command in commands:
         curl, silent, url, *sent = shlex.split(command)
