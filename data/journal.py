@@ -251,7 +251,7 @@ def _take(line: bytes, chunk: Chunk) -> None:
         return
     try:
         chunk.entries.append(_decode(body))
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         chunk.torn.append(Torn(line.decode("utf-8", "replace"), f"the line is no journal entry: {fault}"))
 
 

@@ -134,7 +134,7 @@ def last_served(releases: Path) -> str | None:
     """Say which bundle answered last; None when none did, or what was noted cannot be read."""
     try:
         return msgspec.json.decode(_read_note(releases / _SERVED), type=str | None)
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
 
 
@@ -194,7 +194,7 @@ def read_statuses(journal: Path, at: datetime, within_s: float = 5.0) -> list[Wo
 def _read_status(path: Path) -> WorkerStatus | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, msgspec.MsgspecError, ValueError, RecursionError):
         return None  # the worker ended between the listing and the reading
 
 

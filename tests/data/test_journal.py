@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,16 @@ def test_a_damaged_byte_costs_its_line_and_is_never_read_as_something_else(
         assert len(found) < 3
         assert found == [e for e in many if e in found]
         assert sum(len(chunk.torn) for chunk in chunks) >= 1
+
+
+@pytest.mark.parametrize("body", [b'{"a":' + b"[" * 100_000, b'{"a":"\xff"}', b'{"a":"\\ud800"}'])
+def test_a_whole_line_that_is_no_entry_is_set_aside_and_holds_up_nothing(tmp_path: Path, body: bytes) -> None:
+    (path,) = written(tmp_path, [entry("a")])
+    with path.open("ab") as file:
+        file.write(b"%08x %b\n" % (zlib.crc32(body), body) + encode_line(entry("b")))
+    (chunk,) = read_journal(path, 0)
+    assert chunk.entries == [entry("a"), entry("b")]
+    assert [torn.reason[:28] for torn in chunk.torn] == ["the line is no journal entry"]
 
 
 @given(st.integers(1, 500))

@@ -17,6 +17,7 @@ from data.releases import (
     Pointer,
     WorkerStatus,
     forget_lost_workers,
+    last_served,
     move_pointer,
     publish,
     read_pointer,
@@ -133,6 +134,13 @@ def test_the_status_file_of_a_worker_that_was_killed_is_taken_away_in_time(tmp_p
     write_status(tmp_path, status(1, now() - timedelta(hours=1), host="h"))
     forget_lost_workers(tmp_path, now())
     assert [path.name for path in tmp_path.iterdir()] == ["h-2.status.json"]
+
+
+def test_what_is_no_note_of_a_worker_is_none_however_deep_it_is(tmp_path: Path) -> None:
+    for name in ("h-1.status.json", "served.json"):
+        (tmp_path / name).write_text('{"a":' + "[" * 100_000)
+    assert read_statuses(tmp_path, NOON) == []
+    assert last_served(tmp_path) is None
 
 
 def test_a_status_from_before_a_clock_was_set_back_is_no_sign_of_life(tmp_path: Path) -> None:

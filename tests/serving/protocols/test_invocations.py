@@ -154,7 +154,7 @@ BAD: dict[str, tuple[object, int, str]] = {
         422,
         "$.instances[0]: expected 5 values (distance, carrier, season, wind, holiday), got 4",
     ),
-    "rows of two kinds": ({"instances": [ROW, [1]]}, 422, "$.instances[1]: expected an object, got '[1]'"),
+    "rows of two kinds": ({"instances": [ROW, [1]]}, 422, "$.instances[1]: expected an object, got [1]"),
     "columns of two lengths": (
         {"inputs": {"distance": [1, 2], "carrier": ["AA"]}},
         422,
@@ -172,7 +172,7 @@ BAD: dict[str, tuple[object, int, str]] = {
     "an id that is a number": (
         {"instances": [{**ROW, "reference_id": 7}]},
         422,
-        "$.instances[0].reference_id: expected text of 1 to 200 characters, got '7'",
+        "$.instances[0].reference_id: expected text of 1 to 200 characters, got 7",
     ),
     "an infinity": (
         {"instances": [{**ROW, "wind": float("inf")}]},

@@ -184,7 +184,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "data of another datatype": (
         changed("distance", datatype="INT64", data=[7.5]),
         422,
-        "$.inputs[0].data[0]: expected whole numbers, as datatype INT64 says, got '7.5'",
+        "$.inputs[0].data[0]: expected whole numbers, as datatype INT64 says, got 7.5",
     ),
     "a datatype that is none": (changed("distance", datatype="FLOAT"), 422, "$.inputs[0].datatype: expected"),
     "another shape": (changed("distance", shape=[1, 2]), 422, "$.inputs[0].shape: expected [1, 1] or [1]"),
@@ -199,7 +199,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
         "$.inputs[0].data: expected 1 elements by shape [1], got 0",
     ),
     "no data": (changed("distance", data=None), 422, "$.inputs[0]: expected data"),
-    "a scalar's shape": (changed("distance", shape=[]), 422, "$.inputs[0].shape: expected lengths"),
+    "a scalar's shape": (changed("distance", shape=[]), 422, "$.inputs[0].shape: expected 1 to 8 lengths"),
     "no rows": (
         {"inputs": [tensor("distance", "FP32", [])]},
         422,
@@ -274,7 +274,7 @@ def test_binary_text_that_is_none_is_refused(classifier: Server, blob: bytes, se
     assert told.json["error"].startswith(sentence)
 
 
-@pytest.mark.parametrize("length", ["-1", "9999999", "a", "9" * 5000])
+@pytest.mark.parametrize("length", ["-1", "9999999", "a", "9" * 5000, "\xb94"])
 def test_a_length_of_the_json_that_is_none_is_refused(classifier: Server, length: str) -> None:
     told = classifier.post(INFER, json.dumps(body()), Inference_Header_Content_Length=length)
     assert (told.status, "Inference-Header-Content-Length" in told.json["error"]) == (400, True)
