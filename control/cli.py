@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from control import access, auditing, releasing
 from keepfit.errors import NO_ROOM, KeepfitError
 from keepfit.loading import DEFAULT
 
@@ -22,6 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(access.app, name="keys")
+app.command()(auditing.audit)
+app.command()(releasing.release)
 
 ProjectOption = Annotated[
     str,
@@ -68,13 +73,16 @@ def new(  # noqa: PLR0913 - each is an option of the command
 def up(
     project: ProjectOption = DEFAULT,
     replay: Annotated[bool, typer.Option("--replay", help="Let `replay` set the service's clock.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Listen beyond this machine, and ask everybody for a key.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start every process, and stay until Ctrl-C."""
     _begin(f"checking {project}")
     from control.commands import up as run
 
-    run(project, as_json=as_json, replay=replay)
+    run(project, as_json=as_json, replay=replay, public=public)
 
 
 @app.command()
@@ -238,8 +246,8 @@ def replay(
 ) -> None:
     """Drive a labelled file through the running service in event time (needs `up --replay`)."""
     _begin(f"reading {file.name}")
+    from control.durations import duration
     from control.replay.driver import replay as run
-    from control.replay.span import duration
 
     _answer(run(project, file, since, until, duration(every)), as_json)
 

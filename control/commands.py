@@ -8,8 +8,9 @@ from pathlib import Path
 
 from control.answers import Answer
 from control.progress import counting, stepping
-from control.running import bring_down
+from control.running import as_up, bring_down
 from control.stack import Stack, interrupted_by_signals
+from data.credentials import USER, credentials, credentials_file
 from data.files import count_rows
 from data.parts import WHOLE, Part
 from keepfit.loading import absolute, load_project
@@ -17,14 +18,17 @@ from keepfit.settings import ROOT, Settings
 from tasks.loop import Loop, open_loop
 
 
-def up(where: str, *, as_json: bool, replay: bool) -> None:
+def up(where: str, *, as_json: bool, replay: bool, public: bool) -> None:
     """Check the project, start every process, print the addresses, and stay."""
+    from control.beyond import reached_by_others
     from data.signing import make_key
     from tasks.check import require_working
 
     place = absolute(where)
     project = load_project(place)
     settings = Settings.from_env()
+    if public or not settings.is_local:
+        settings = reached_by_others()
     settings = dataclasses.replace(settings, replay=settings.replay or replay)
     make_key(settings.key_file, settings.trusted_folder)
     with stepping("checking the project"):
@@ -33,6 +37,9 @@ def up(where: str, *, as_json: bool, replay: bool) -> None:
     with interrupted_by_signals(), Stack(settings, place, project.name, say=_say) as stack:
         told = [dataclasses.asdict(address) for address in stack.addresses()]
         print_out(told if as_json else _table(stack))
+        if credentials(settings) is not None:
+            file = credentials_file(settings)
+            _say(f"  {file} has the passwords for Prefect, whose page takes {USER}:PASSWORD, and MLflow")
         with suppress(KeyboardInterrupt):  # how it is meant to end
             stack.supervise()
 
@@ -77,10 +84,12 @@ def import_history(where: str, file: Path, part: Part = WHOLE) -> Answer:
 
 def rotate_key(*, finish: bool) -> Answer:
     """Make the next key that bundles are signed with, or sign with it from now on."""
+    from control.orchestrator import sign_in
     from data.store import Store
     from tasks.rotate import Rotation
 
-    settings = Settings.from_env()
+    settings = as_up(Settings.from_env())
+    sign_in(settings)
     rotation = Rotation(settings, Store(settings.store_url))
     if not finish:
         public = rotation.prepare()

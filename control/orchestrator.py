@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 from uuid import UUID
 
-from control.services import answers, environment
+from control.services import answers, environment, signed_in
 from data.records import now
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
+from keepfit.tls import client_context
 
 T = TypeVar("T")
 
@@ -24,20 +23,22 @@ _POLL_S = 0.25
 
 def require_prefect(settings: Settings) -> None:
     """Raise ServiceUnavailable when no Prefect server answers."""
-    url = f"{settings.prefect_url}/api/health"
-    try:
-        build_opener(ProxyHandler({})).open(url, timeout=5).close()
-    except (URLError, OSError) as fault:
+    if not answers(f"{settings.prefect_url}/api/health", client_context(settings), timeout_s=5)(now()):
         msg = f"no Prefect server answers at {settings.prefect_url}; start everything with bin/keepfit up"
-        raise ServiceUnavailable(msg) from fault
+        raise ServiceUnavailable(msg)
 
 
 def use_stack(settings: Settings, project: str, name: str) -> None:
     """Make this process a part of the stack: Prefect reads its settings when it is imported."""
-    os.environ.update(environment(settings, project, name))
+    os.environ.update(environment(settings, project, name) | signed_in(settings))
     # A flow's lines and tracebacks go to Prefect's pages; on the terminal the command speaks for itself.
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     os.environ["PREFECT_LOGGING_INTERNAL_LEVEL"] = "CRITICAL"
+
+
+def sign_in(settings: Settings) -> None:
+    """Let this process ask MLflow, without making it a part of the stack."""
+    os.environ.update(signed_in(settings))
 
 
 @contextmanager
@@ -119,7 +120,7 @@ def await_services(settings: Settings) -> None:
     deadline = time.monotonic() + _AWAY_S
     health = {"Prefect": f"{settings.prefect_url}/api/health", "MLflow": f"{settings.mlflow_url}/health"}
     for name, url in health.items():
-        while not answers(url)(now()):
+        while not answers(url, client_context(settings))(now()):
             if time.monotonic() > deadline:
                 msg = f"{name} does not answer at {url}; start everything with bin/keepfit up, then go on"
                 raise ServiceUnavailable(msg)

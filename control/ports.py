@@ -20,7 +20,7 @@ class Port:
 
 def refuse_taken(port: Port, service: str) -> None:
     """Raise PortTaken, with who has it where that can be seen, unless the port is free."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in port.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
         try:
             probe.bind((port.host, port.number))

@@ -1,5 +1,6 @@
 """What is up on a home: the file and the lock by which other processes see it, and ending it from there."""
 
+import dataclasses
 import fcntl
 import time
 from contextlib import suppress
@@ -25,6 +26,15 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Who reaches a stack, by what name, and what it asks: `up --public` chooses them by itself."""
+
+    host: str
+    name: str | None
+    access: str
+
+
+@dataclass(frozen=True)
 class Running:
     """A stack that is up, as its file tells it."""
 
@@ -36,12 +46,21 @@ class Running:
     name: str
     addresses: tuple[Address, ...]
     ready: bool
+    reach: Reach | None = None
 
 
 def running(settings: Settings) -> Running | None:
     """The stack that is up on this home; a file that a killed one left counts for nothing."""
     found = told(settings)
     return found if found is not None and _process(found) is not None else None
+
+
+def as_up(settings: Settings) -> Settings:
+    """Reach the stack that is up on this home in the way that it chose."""
+    found = running(settings)
+    if found is None or found.reach is None:
+        return settings
+    return dataclasses.replace(settings, **dataclasses.asdict(found.reach))
 
 
 def bring_down(settings: Settings, timeout_s: float = 60.0) -> bool:

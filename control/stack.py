@@ -18,7 +18,7 @@ import psutil
 
 from control import guard
 from control.ports import refuse_taken
-from control.running import Address, Running, claim, forget, told, write
+from control.running import Address, Reach, Running, claim, forget, told, write
 from control.services import Service, environment, services
 from keepfit.errors import StackError
 from keepfit.settings import ROOT, Settings
@@ -237,7 +237,8 @@ class Stack:
     def _tell(self, *, ready: bool) -> None:
         us = psutil.Process()
         where = tuple(self.addresses())
-        told = Running(us.pid, us.create_time(), self._id, self._project, self._name, where, ready)
+        reach = Reach(self._settings.host, self._settings.name, self._settings.access)
+        told = Running(us.pid, us.create_time(), self._id, self._project, self._name, where, ready, reach)
         write(self._settings, told)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 
 from control.answers import Answer
-from control.running import Running, running
+from control.auditing import head_told
+from control.running import Running, as_up, running
+from data.audit import head
 from data.records import now
 from keepfit.loading import absolute, load_project
 from keepfit.settings import Settings
@@ -16,17 +18,21 @@ from monitoring.console.sources import Sources
 
 def status(where: str) -> Answer:
     """Say what is going on, from the store, the workers' own status files, and Prefect where it answers."""
-    settings = Settings.from_env()
+    settings = as_up(Settings.from_env())
     name = load_project(absolute(where)).name
     stack = running(settings)
     if stack is not None and stack.name != name:
         stack = None  # what is up here serves another project
     sources = Sources(settings, name)
     seen = look(sources, now())
+    with sources.store.reading() as connection:
+        audited = head(connection)
     sources.close()
     state = f"not up: bin/keepfit up -p {where}" if stack is None else "up" if stack.ready else "starting"
     addresses = [f"{address.name}: {address.url}" for address in (stack.addresses if stack else ())]
-    return Answer([f"{name}: {state}", *seen.lines(), *addresses], _told(seen, stack))
+    noted = f"entries in the audit log: {audited.entries}, the head is {audited.hash}"
+    lines = [f"{name}: {state}", *seen.lines(), noted, *addresses]
+    return Answer(lines, {**_told(seen, stack), "audit": head_told(audited)})
 
 
 def _told(seen: Glance, stack: Running | None) -> dict[str, Any]:
@@ -45,6 +51,7 @@ def _told(seen: Glance, stack: Running | None) -> dict[str, Any]:
         "prefect_away": seen.last.away,
         "quarantine": seen.waiting,
         "quarantine_reasons": [{"reason": reason, "rows": rows} for reason, rows in seen.reasons],
+        "held": [{**_fields(hold), "labels": labels} for hold, labels in seen.held],
         "addresses": stack.addresses if stack else (),
     }
     return msgspec.json.decode(msgspec.json.encode(told))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from control.answers import Answer
 from control.orchestrator import answering, require_prefect, use_stack
 from control.progress import stepping
-from control.running import running
+from control.running import as_up, running
 from keepfit.errors import StackError
 from keepfit.loading import absolute, load_project
 from keepfit.settings import Settings
@@ -78,6 +78,7 @@ def feedback(where: str, as_of: datetime | None) -> Answer:
     lines += [f"  taken: {name}" for name in took.files]
     lines += [f"  refused: {name}; its reason lies beside it in refused/" for name in took.refused_files]
     lines += [f"  put right: {said}" for said in done.said]
+    lines += [f"  {sentence}" for each in done.sources if (sentence := each.sentence) is not None]
     lines.append(f"  the run: {run}")
     return Answer(lines, {**dataclasses.asdict(done), "run": run})
 
@@ -108,7 +109,7 @@ def on_stack(where: str) -> Place:
     """Make this process a part of the stack; Prefect may be imported only then."""
     place = absolute(where)
     project = load_project(place)
-    settings = Settings.from_env()
+    settings = as_up(Settings.from_env())
     present = running(settings)
     if present is not None and present.name != project.name:
         msg = f"{settings.home} is up for {present.name}, not {project.name}; end that with bin/keepfit down"

@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from control.stack import Stack
 from keepfit.settings import Settings
@@ -56,6 +58,33 @@ def test_the_registry_keeps_what_it_is_given(settings: Settings) -> None:
 
 def test_nothing_listens_beyond_this_machine(settings: Settings) -> None:
     assert settings.host == "127.0.0.1"
-    foreign = {"Host": "keepfit.example"}
-    answer = httpx.get(f"{settings.mlflow_url}/api/2.0/mlflow/experiments/search", headers=foreign)
-    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [{"Host": "keepfit.example"}, {"Origin": "http://keepfit.example"}, {"Origin": "http://127.0.0.1:1"}],
+)
+def test_a_page_from_elsewhere_drives_neither_prefect_nor_mlflow(
+    settings: Settings, foreign: dict[str, str]
+) -> None:
+    questions = [
+        ("POST", f"{settings.prefect_url}/api/deployments/filter"),
+        ("OPTIONS", f"{settings.prefect_url}/api/deployments/filter"),
+        ("GET", f"{settings.prefect_url}/api/health"),
+        ("POST", f"{settings.mlflow_url}/ajax-api/2.0/mlflow/experiments/search"),
+        ("OPTIONS", f"{settings.mlflow_url}/ajax-api/2.0/mlflow/experiments/search"),
+        ("GET", f"{settings.mlflow_url}/health"),
+    ]
+    with httpx.Client(trust_env=False) as client:
+        for method, url in questions:
+            answer = client.request(method, url, headers=foreign)
+            assert answer.status_code == 403, (method, url)
+            assert "access-control-allow-origin" not in answer.headers
+    events = f"{settings.prefect_url.replace('http', 'ws')}/api/events/in"
+    with pytest.raises(InvalidStatus), connect(events, additional_headers=foreign, proxy=None):
+        pytest.fail("it was let in")
+
+
+@pytest.mark.parametrize("path", ["gateway/mlflow/v1/models", "ajax-api/3.0/mlflow/assistant/config"])
+def test_what_keepfit_does_not_use_of_mlflow_is_not_there(settings: Settings, path: str) -> None:
+    assert httpx.get(f"{settings.mlflow_url}/{path}").status_code == 404

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -5,6 +6,8 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
+from data.audit import oneself, walk
+from data.chain import check_store
 from data.decisions import Decision
 from data.examples import query_examples
 from data.statements import Statement
@@ -124,6 +127,19 @@ def test_the_ledger_says_who_was_champion_and_why(turned: Turned) -> None:
     ]
 
 
+def test_the_audit_log_says_in_whose_name_and_run_each_came(turned: Turned) -> None:
+    with turned.world.loop.store.reading() as connection:
+        assert check_store(connection).objection is None
+        noted = [entry for entry in walk(connection) if entry.project == turned.world.loop.name]
+    assert [(e.what, e.why) for e in noted if e.what != "file imported"] == [
+        ("promoted", "the first model"),
+        ("promoted", "the world has moved"),
+    ]
+    assert [e.who for e in noted if e.what == "file imported"] == [oneself()]
+    for entry in noted[-2:]:
+        assert re.fullmatch(rf"{re.escape(oneself())} in retrain run [0-9a-f-]{{36}}", entry.who)
+
+
 def test_the_registry_has_the_champion_with_its_lineage(turned: Turned) -> None:
     registry = turned.world.loop.registry
     assert registry.champion() == 2
@@ -142,6 +158,8 @@ def test_the_champions_statement_says_what_was_decided_and_on_what(turned: Turne
     assert (told.judgement.promote, told.judgement.champion) == (True, 1)
     assert (told.judgement.reasons, told.judgement.asked_by) == (decision.reasons, decision.reason)
     assert told.judgement.gain_low == decision.gain_low
+    with turned.world.loop.store.reading() as connection:
+        assert told.judgement.audit_head in {entry.hash for entry in walk(connection)}
 
 
 @pytest.mark.parametrize("as_of", [LATER - timedelta(days=1), MOVED])
