@@ -17,6 +17,7 @@ import pandas as pd
 from keepfit.spec import Project
 from monitoring.columns import answer_names, label_name
 from monitoring.drift import DriftVerdict
+from monitoring.sealing import neutral, sealed
 from monitoring.triggers import Reason
 from monitoring.windows import Windows
 
@@ -38,10 +39,6 @@ _PAGE, _VERDICT = "report.html", "verdict.json"
 
 # Evidently raises these on columns that it cannot draw; the verdict must not be lost with the page.
 _UNDRAWABLE = (ValueError, KeyError, TypeError, IndexError, ArithmeticError)
-
-# Evidently writes names and categories into a script element as they are, so one called </script> would
-# end it; plotly reads markup, entities and $TeX$ in them. What could do either is written with a lookalike.
-_LOOKALIKES = str.maketrans("<>&\"'`\\{}$", "‹›＆”’‘＼❴❵＄")  # noqa: RUF001 - lookalikes are the point
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,36 +89,20 @@ def write_report(
 
     Each file is replaced at once, so a reader never sees half of it, and writing again is harmless. The
     page is Evidently's, of at most 20,000 rows a window and the 12 columns that moved most, and makes no
-    request to any other address; it has inline scripts, so serve it sandboxed. Text from the data cannot
-    become markup in it.
+    request to any other address. Text from the data cannot become markup in it, and no script runs in it but
+    Evidently's; serve it sandboxed all the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, because = folder / _PAGE, None
     try:
         drawn = _draw(project, judged.verdict, reference, current)
-        _replace(page, drawn.replace("<body>", f"<body>{_heading(judged, reference, current)}", 1))
+        _replace(page, sealed(drawn).replace("<body>", f"<body>{_heading(judged, reference, current)}", 1))
     except _UNDRAWABLE as fault:
         because = f"{type(fault).__name__}: {fault}"
         page.unlink(missing_ok=True)
     report = Report(folder / _VERDICT, None if because else page, because)
     _replace(report.verdict, json.dumps(_document(judged, report, len(reference), len(current)), indent=1))
     return report
-
-
-def neutral(texts: list[str]) -> list[str]:
-    """Rename texts so that none can become markup; different ones stay different."""
-    taken: set[str] = set()
-    renamed: list[str] = []
-    for text in texts:
-        plain = "".join(c if c.isprintable() else "?" for c in text.translate(_LOOKALIKES))
-        plain = plain if len(plain) <= 60 else f"{plain[:59]}…"
-        name, count = plain, 1
-        while name in taken:
-            count += 1
-            name = f"{plain} ({count})"
-        taken.add(name)
-        renamed.append(name)
-    return renamed
 
 
 def _draw(project: Project, verdict: DriftVerdict, reference: "Examples", current: "Examples") -> str:

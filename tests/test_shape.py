@@ -25,20 +25,23 @@ DOORWAYS = {
     "cryptography": {"data.signatures", "data.signing"},
     "evidently": {"monitoring.reports"},
     "great_expectations": {"data.expectations"},
-    "mlflow": {"data.registry"},
+    "mlflow": {"control.fronts", "data.registry"},
     "model_signing": {"data.signing"},
     "onnx": {"tasks.convert", "tasks.export"},
     "onnxruntime": {"serving.predictor"},
     "skl2onnx": {"tasks.convert"},
     "sklearn": {"monitoring.scoring"},
     "starlette": {
-        *(f"monitoring.console.{name}" for name in ("actions", "pages", "rendering", "site")),
+        *(f"monitoring.console.{name}" for name in ("actions", "exports", "pages", "rendering")),
+        *("monitoring.console.site", "monitoring.console.trust"),
     },
     "jinja2": {"monitoring.console.rendering"},
-    "uvicorn": {"serving.connections", "serving.supervision", "monitoring.console.__main__"},
+    "uvicorn": {
+        *("control.fronts", "serving.connections", "serving.supervision", "monitoring.console.__main__"),
+    },
     "prefect": {
         *(f"flows.{name}" for name in ("feedback", "retrain", "rollback", "steps", "watch")),
-        *("control.deployments", "control.orchestrator"),
+        *("control.deployments", "control.fronts", "control.orchestrator"),
     },
     # An Arrow driver brings its own copy of SQLite, and two in one process damage the file (ADR 0009).
     "adbc_driver_sqlite": set[str](),

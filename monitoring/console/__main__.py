@@ -7,6 +7,7 @@ import uvicorn
 
 from keepfit.errors import KeepfitError, StackError
 from keepfit.settings import Settings
+from keepfit.tls import server_options
 from monitoring.console.site import make_site
 
 
@@ -14,11 +15,15 @@ def main() -> None:
     """Serve the console until SIGTERM; a refusal is a sentence and exit code 1."""
     try:
         settings = Settings.from_env()
+        site, secured = make_site(settings), server_options(settings)
         listening = _listen(settings)
     except KeepfitError as refusal:
         sys.exit(f"keepfit: {refusal}")
     config = uvicorn.Config(
-        make_site(settings),
+        site,
+        **secured,
+        http="h11",  # the strictest reader of heads, and one that bounds them
+        limit_concurrency=200,
         log_level="warning",
         access_log=False,
         server_header=False,

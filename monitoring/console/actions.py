@@ -1,6 +1,7 @@
 """What a person may start: retrain, roll back, readmit; each is a run of a deployment, and has a page."""
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -8,8 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from data.audit import Change, What, append
 from monitoring.console.pages import earlier_versions
-from monitoring.console.rendering import console_of
+from monitoring.console.rendering import console_of, render
+from monitoring.console.signin import LOOKS
 from monitoring.console.sources import Sources
 from monitoring.console.trust import is_same_origin
 
@@ -19,6 +22,12 @@ READMIT = 1000
 """The most rows of one readmission."""
 
 Form = Mapping[str, list[str]]
+
+_ASKED_FOR: Mapping[str, What] = {
+    "retrain": "retrain asked for",
+    "rollback": "rollback asked for",
+    "feedback": "readmission asked for",
+}
 
 
 async def retrain(request: Request) -> Response:
@@ -38,6 +47,36 @@ async def rollback(request: Request) -> Response:
     return await run_in_threadpool(_start, request, "rollback", parameters, form)
 
 
+async def sign_in(request: Request) -> Response:
+    """Show the form that asks for a key, and take it: a browser that signs in stays so."""
+    if request.method != "POST":
+        return _asked(request, request.query_params.get("next", "/"))
+    form = await _form(request)
+    gate = console_of(request).sign_in
+    key = gate.key(_one(form, "key"))
+    if key is None or not key.may(LOOKS):
+        said = "That is no key in use." if key is None else f"The key {key.name} may not read."
+        return _asked(request, _one(form, "next"), said)
+    return RedirectResponse(_here(_one(form, "next")), 303, {"Set-Cookie": gate.stay(key)})
+
+
+async def sign_out(request: Request) -> Response:
+    """Forget this browser."""
+    await _form(request)
+    return RedirectResponse("/sign-in", 303, {"Set-Cookie": console_of(request).sign_in.leave()})
+
+
+def _asked(request: Request, following: str, refused: str = "") -> Response:
+    status = 401 if refused else 200
+    return render(request, "sign-in.html", status, next=_here(following), refused=refused)
+
+
+def _here(path: str) -> str:
+    """Keep whoever signs in on this site: an address that is no path of it leads to its first page."""
+    plain = path.isprintable() and path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if plain else "/"
+
+
 async def readmit(request: Request) -> Response:
     """Start a feedback that tries rows of the quarantine again: those chosen, or all of one reason."""
     form = await _form(request)
@@ -45,6 +84,17 @@ async def readmit(request: Request) -> Response:
     if not numbers:
         raise HTTPException(422, "Choose at least one row that waits in quarantine.")
     return await run_in_threadpool(_start, request, "feedback", {"readmit": numbers}, form)
+
+
+async def release(request: Request) -> Response:
+    """Start a feedback that lets the labels of a held source count again."""
+    form = await _form(request)
+    source, console = _one(form, "source"), console_of(request)
+    held = await run_in_threadpool(console.sources.holds.in_force, console.clock())
+    if source not in {hold.source for hold in held}:
+        raise HTTPException(422, "Choose a source of labels that is held.")
+    parameters = {"release": source, "reason": _reason(form)}
+    return await run_in_threadpool(_start, request, "feedback", parameters, form)
 
 
 def _numbers(sources: Sources, form: Form) -> list[int]:
@@ -56,8 +106,28 @@ def _numbers(sources: Sources, form: Form) -> list[int]:
 
 
 def _start(request: Request, flow: str, parameters: Mapping[str, object], form: Form) -> Response:
-    number = console_of(request).sources.flow_runs.start(flow, parameters, _one(form, "token"))
+    sources = console_of(request).sources
+    number = sources.flow_runs.start(flow, parameters, _one(form, "token"))
+    _note(request, sources, number, {"flow": flow, **parameters})
     return RedirectResponse(f"/runs/{number}", status_code=303)
+
+
+def _note(request: Request, sources: Sources, number: str, asked: Mapping[str, Any]) -> None:
+    """Note in the audit log who asked for a run: afterwards, for only then it has a number."""
+    caller = request.state.caller
+    after = {"run": number}
+    after |= {"version": asked["version"]} if "version" in asked else {}
+    after |= {"rows": len(asked["readmit"])} if "readmit" in asked else {}
+    after |= {"source": asked["release"]} if "release" in asked else {}
+    change = Change(
+        what="release asked for" if "release" in asked else _ASKED_FOR[asked["flow"]],
+        why=asked.get("reason", "by hand, from the console"),
+        who="this machine" if caller is None else f"key {caller.name}",
+        project=sources.project,
+        after=after,
+    )
+    with sources.store.transaction() as connection:
+        append(connection, change)
 
 
 async def _form(request: Request) -> Form:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ from uuid import UUID
 import httpx
 import msgspec
 
+from data.credentials import credentials
 from keepfit.errors import ServiceUnavailable
+from keepfit.settings import Settings
+from keepfit.tls import client_context
 
 FLOWS = ("feedback", "watch", "retrain", "rollback")
 _TIMEOUT_S = 2.0
@@ -20,6 +24,7 @@ _PAUSES_S = (0.1, 0.3, 0.6, 1.0)
 _OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _LINES, _INFO = 200, 20
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _WORDS = {
     "COMPLETED": "succeeded",
     "FAILED": "failed",
@@ -130,6 +135,17 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+def signed_in_client(settings: Settings) -> httpx.Client:
+    """Make a client of the stack's own Prefect: past every proxy, and with its credential where it asks."""
+    asked, trusted = credentials(settings), client_context(settings)
+    return httpx.Client(
+        timeout=_TIMEOUT_S,
+        trust_env=False,
+        verify=True if trusted is None else trusted,
+        headers={} if asked is None else {"Authorization": asked.prefect_header},
+    )
+
+
 @dataclass(frozen=True)
 class FlowRuns:
     """The flow runs of one project; every method raises ServiceUnavailable while Prefect is away."""
@@ -198,7 +214,8 @@ class FlowRuns:
         """Return what a run's artifacts are described by: of a retrain, the sentence of its decision."""
         wanted = {"artifacts": {"flow_run_id": {"any_": [number]}}, "limit": 20}
         found = self._ask("POST", "/artifacts/filter", list[dict[str, Any]], wanted)
-        return [str(each["description"]) for each in found if each.get("description")]
+        # Prefect shows a description as Markdown, so each was escaped (`flows.steps.plain`).
+        return [_ESCAPED.sub(r"\1", str(each["description"])) for each in found if each.get("description")]
 
     def start(self, flow: str, parameters: Mapping[str, object], token: str) -> str:
         """Start a run by hand and return its id; the same token with the same parameters is the same run."""

@@ -4,6 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
+from data.audit import head, last_entries
 from data.records import new_id
 from keepfit.errors import ServiceUnavailable
 from monitoring.console.charts import Mark, trimmed
@@ -22,10 +23,11 @@ _NEXT_S = 3
 """How often the page of a run that is under way looks again."""
 
 REPORT_POLICY = (
-    # Evidently's page brings its own scripts and styles; it may reach nothing and nobody.
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; connect-src 'none'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+    # Evidently's page brings its own scripts and styles; it may reach nothing and nobody. Which scripts may
+    # run it says itself, by their hashes; one of an older Keepfit does not.
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data:; font-src data:; connect-src 'none'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
 )
 
 
@@ -81,10 +83,11 @@ def labels(request: Request) -> HTMLResponse:
 
 def quarantine(request: Request) -> HTMLResponse:
     """Show what was set aside and why, with a way to readmit it."""
-    waits = console_of(request).sources.quarantine
+    console = console_of(request)
+    waits = console.sources.quarantine
     reason = request.query_params.get("reason")
-    before = request.query_params.get("before", "")
-    entries = waits.waiting(reason, int(before) if before.isdecimal() else None, _ROWS + 1)
+    before = _number(request.query_params.get("before", ""))
+    entries = waits.waiting(reason, before, _ROWS + 1)
     return render(
         request,
         "quarantine.html",
@@ -93,6 +96,7 @@ def quarantine(request: Request) -> HTMLResponse:
         reason=reason,
         entries=entries[:_ROWS],
         more=entries[_ROWS - 1].number if len(entries) > _ROWS else None,
+        held=console.sources.holds.waiting(console.clock()),
         token=new_id(),
     )
 
@@ -106,11 +110,12 @@ def ledger(request: Request) -> HTMLResponse:
 def entry(request: Request) -> HTMLResponse:
     """Show one entry of the ledger."""
     sources = console_of(request).sources
-    number: int = request.path_params["number"]
+    told: str = request.path_params["number"]
+    number = _number(told)
     history = sources.ledger.history()
     found = next((each for each in history if each.number == number), None)
-    if found is None:
-        raise HTTPException(404, f"The ledger has no entry {number}; it has {len(history)}.")
+    if number is None or found is None:
+        raise HTTPException(404, f"The ledger has no entry {told[:20]}; it has {len(history)}.")
     made = [kept for kept in sources.decisions() if kept.decision.promote]
     decision = next(
         (k for k in made if k.decision.version == found.version and found.kind == "retrain"), None
@@ -133,6 +138,18 @@ def decision(request: Request) -> HTMLResponse:
     return render(request, "decision.html", kept=kept, entry=promoted(sources, kept))
 
 
+def audit(request: Request) -> HTMLResponse:
+    """Show who changed what, of this project and of the whole store, newest first."""
+    sources = console_of(request).sources
+    told = request.query_params.get("before", "")
+    before = _number(told)
+    with sources.store.reading() as connection:
+        end = head(connection)
+        entries = last_entries(connection, _ROWS + 1, (sources.project, None), before)
+    more = entries[_ROWS - 1].number if len(entries) > _ROWS else None
+    return render(request, "audit.html", head=end, entries=entries[:_ROWS], more=more)
+
+
 def reports(request: Request) -> HTMLResponse:
     """Show every watch that left a report."""
     return render(request, "reports.html", watches=console_of(request).sources.watches()[::-1])
@@ -149,10 +166,18 @@ def report(request: Request) -> HTMLResponse:
 
 
 def report_page(request: Request) -> Response:
-    """Answer with Evidently's page, which may run its scripts and reach nothing."""
-    page = console_of(request).sources.page(request.path_params["as_of"])
+    """Answer with Evidently's page, which may run its scripts and reach nothing.
+
+    A browser that opens it alone gets it in a frame: what stands at the top may take itself, and what it
+    knows, to any address, and in a frame only to where the page around it lets frames go.
+    """
+    name = request.path_params["as_of"]
+    page = console_of(request).sources.page(name)
     if page is None:
         raise HTTPException(404, "Evidently drew no page for this watch.")
+    # Browsers say so, and no page can say it for them; a program need not.
+    if request.headers.get("sec-fetch-dest", "iframe") != "iframe":
+        return render(request, "alone.html", watch=name)
     headers = {"Content-Security-Policy": REPORT_POLICY}
     return FileResponse(page, media_type="text/html; charset=utf-8", headers=headers)
 
@@ -195,3 +220,8 @@ def earlier_versions(sources: Sources) -> list[int]:
 
 def _marks(sources: Sources) -> list[Mark]:
     return marks(sources.ledger.history(), sources.decisions())
+
+
+def _number(told: str) -> int | None:
+    """Read a number of an address: a store takes no longer one, and Python reads none of 5,000 digits."""
+    return int(told) if told.isdecimal() and len(told) < 19 else None

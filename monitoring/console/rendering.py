@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 from keepfit.settings import Settings
 from monitoring.console import phrases
+from monitoring.console.signin import SignIn
 from monitoring.console.sources import Sources
 
 HERE = Path(__file__).parent
@@ -25,6 +26,7 @@ PAGES = {
     "/quarantine": "Quarantine",
     "/decisions": "Decisions",
     "/ledger": "Ledger",
+    "/audit": "Audit",
     "/reports": "Reports",
     "/runs": "Runs",
 }
@@ -51,6 +53,7 @@ class Console:
 
     sources: Sources
     clock: Callable[[], datetime]
+    sign_in: SignIn
 
     @cached_property
     def templates(self) -> Environment:
@@ -69,6 +72,7 @@ class Console:
             "apart": phrases.apart,
             "direction": phrases.direction,
             "pages": PAGES,
+            "asked": self.sign_in.asked,
             "project": self.sources.project,
         }
         made.filters.update(filters)
@@ -87,7 +91,8 @@ def render(request: Request, template: str, status: int = 200, **told: object) -
     console = console_of(request)
     page = console.templates.get_template(template)
     settings = as_seen(console.sources.settings, request.url.hostname)
-    text = page.render(path=request.url.path, now=console.clock(), settings=settings, **told)
+    caller = getattr(request.state, "caller", None)
+    text = page.render(path=request.url.path, now=console.clock(), settings=settings, caller=caller, **told)
     # A lone surrogate can stand in a row that was set aside, and in no page.
     return HTMLResponse(text.encode("utf-8", "replace"), status)
 

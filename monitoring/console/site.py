@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -17,20 +16,28 @@ from starlette.staticfiles import StaticFiles
 from data.records import now
 from keepfit.errors import KeepfitError, ServiceUnavailable
 from keepfit.settings import Settings
-from monitoring.console import actions, pages
+from monitoring.console import actions, exports, pages
 from monitoring.console.rendering import HERE, Console, render
+from monitoring.console.signin import SignIn
 from monitoring.console.sources import Sources
-from monitoring.console.trust import is_local
+from monitoring.console.trust import Guarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    # No script of ours writes markup, so none may.
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
+DENIED = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("autoplay", "camera", "clipboard-read", "clipboard-write", "display-capture", "fullscreen"),
+        *("geolocation", "microphone", "midi", "payment", "screen-wake-lock", "storage-access", "usb"),
+    )
+)
+"""What a browser can do for a page and no page of the console needs."""
 _CARRIED = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -38,6 +45,10 @@ _CARRIED = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Permissions-Policy": DENIED,
+    # A link on a page must not make a browser look its name up.
+    "X-DNS-Prefetch-Control": "off",
     "Cache-Control": "no-store",
 }
 
@@ -47,10 +58,14 @@ _ROUTES = [
     Route("/drift", pages.drift),
     Route("/labels", pages.labels),
     Route("/quarantine", pages.quarantine),
+    Route("/quarantine.csv", exports.quarantine),
     Route("/ledger", pages.ledger),
-    Route("/ledger/{number:int}", pages.entry),
+    Route("/ledger.csv", exports.ledger),
+    Route("/ledger/{number}", pages.entry),
     Route("/decisions", pages.decisions),
+    Route("/decisions.csv", exports.decisions),
     Route("/decisions/{key}", pages.decision),
+    Route("/audit", pages.audit),
     Route("/reports", pages.reports),
     Route("/reports/{as_of}", pages.report),
     Route("/reports/{as_of}/page", pages.report_page),
@@ -59,14 +74,18 @@ _ROUTES = [
     Route("/retrain", actions.retrain, methods=["POST"]),
     Route("/rollback", actions.rollback, methods=["POST"]),
     Route("/readmit", actions.readmit, methods=["POST"]),
+    Route("/release", actions.release, methods=["POST"]),
+    Route("/sign-in", actions.sign_in, methods=["GET", "POST"]),
+    Route("/sign-out", actions.sign_out, methods=["POST"]),
     Route("/health/live", pages.live),
     Mount("/static", StaticFiles(directory=HERE / "static")),
 ]
 
 
 def make_site(settings: Settings, clock: Callable[[], datetime] = now) -> Starlette:
-    """Make the site of the project that the settings name."""
+    """Make the site of the project that the settings name; StackError where it could let nobody in."""
     sources = Sources(settings, settings.project_name)
+    sign_in = SignIn(settings)
 
     @asynccontextmanager
     async def opened(_: Starlette) -> "AsyncGenerator[None]":
@@ -75,7 +94,7 @@ def make_site(settings: Settings, clock: Callable[[], datetime] = now) -> Starle
 
     site = Starlette(
         routes=_ROUTES,
-        middleware=[Middleware(Guarded, host=settings.host)],
+        middleware=[Middleware(Guarded, settings=settings, sign_in=sign_in, carried=_CARRIED)],
         exception_handlers={
             HTTPException: _refused,
             KeepfitError: _unavailable,
@@ -83,38 +102,8 @@ def make_site(settings: Settings, clock: Callable[[], datetime] = now) -> Starle
         },
         lifespan=opened,
     )
-    site.state.console = Console(sources, clock)
+    site.state.console = Console(sources, clock, sign_in)
     return site
-
-
-class Guarded:
-    """Turn away who names another host, and give every answer its headers.
-
-    A page may bring a policy of its own.
-    """
-
-    def __init__(self, app: "ASGIApp", host: str) -> None:
-        self._app, self._host = app, host
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def carrying(message: "Message") -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _CARRIED.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        told = Request(scope).headers.get("host", "")
-        if not is_local(told, self._host):
-            said = "This console answers to this machine only; open it by its number or as localhost.\n"
-            await PlainTextResponse(said, 403)(scope, receive, carrying)
-            return
-        await self._app(scope, receive, carrying)
 
 
 def _refused(request: Request, refusal: Exception) -> Response:
@@ -139,4 +128,6 @@ def _unavailable(request: Request, fault: Exception) -> Response:
 
 
 def _broken(_: Request, __: Exception) -> Response:
-    return PlainTextResponse("This page is broken; the reason is in logs/console.log of the home.\n", 500)
+    said = "This page is broken; the reason is in logs/console.log of the home.\n"
+    # Starlette answers this from outside of `Guarded`.
+    return PlainTextResponse(said, 500, headers=_CARRIED)

@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 from data.decisions import KeptDecision, kept_decision, kept_decisions
+from data.holds import Holds
 from data.promotions import Ledger
 from data.quarantine import Quarantine
 from data.releases import WorkerStatus, read_statuses
 from data.store import Store
 from keepfit.settings import Settings
-from monitoring.console.flowruns import FlowRuns
+from monitoring.console.flowruns import FlowRuns, signed_in_client
 from monitoring.console.watches import Watch, drawn_page, read_watch, read_watches
 
 
@@ -37,10 +38,15 @@ class Sources:
         """What was set aside."""
         return Quarantine(self.store, self.project)
 
+    @property
+    def holds(self) -> Holds:
+        """Whose labels are held."""
+        return Holds(self.store, self.project)
+
     @cached_property
     def flow_runs(self) -> FlowRuns:
         """What Prefect runs."""
-        return FlowRuns(self.settings.prefect_url, self.project)
+        return FlowRuns(self.settings.prefect_url, self.project, signed_in_client(self.settings))
 
     @property
     def reports(self) -> Path:

@@ -5,7 +5,7 @@ import pytest
 
 from keepfit.settings import Settings
 from monitoring.console.rendering import as_seen
-from monitoring.console.trust import is_local, is_same_origin
+from monitoring.console.trust import is_same_origin
 
 HERE = "here"
 """Stands for the address of the console, whose port is a free one."""
@@ -63,23 +63,6 @@ def test_a_name_that_was_made_to_lead_here_is_turned_away(console: httpx.Client)
     answer = console.get("/", headers={"Host": "evil.example:8400"})
     assert answer.status_code == 403
     assert "content-security-policy" in answer.headers
-
-
-@pytest.mark.parametrize(
-    ("host", "ours", "local"),
-    [
-        ("127.0.0.1:8400", "127.0.0.1", True),
-        ("localhost:8400", "127.0.0.1", True),
-        ("[::1]:8400", "127.0.0.1", True),
-        ("keepfit.example", "127.0.0.1", False),
-        ("127.0.0.1.evil.example", "127.0.0.1", False),
-        ("", "127.0.0.1", False),
-        # Whoever listens to others may be called by any name.
-        ("keepfit.example", "0.0.0.0", True),
-    ],
-)
-def test_only_this_machine_s_names_are_local(host: str, ours: str, local: bool) -> None:
-    assert is_local(host, ours) is local
 
 
 def test_a_browser_that_tells_no_origin_must_tell_its_site() -> None:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from control.stack import Stack
+from data.audit import oneself, walk
 from data.decisions import read_decisions
 from data.records import Rejected, new_id, now
 from data.store import Batch
@@ -263,6 +264,11 @@ def test_a_rollback_is_served_by_every_worker_and_says_so(
     )
     page.get_by_role("link", name=re.compile("^Entry")).click()
     expect(page.locator(".intro")).to_contain_text("the new one looks odd")
+    with lived.store.reading() as connection:
+        *_, asked, done = (entry for entry in walk(connection) if entry.why == "the new one looks odd")
+    assert (asked.what, asked.who, done.what) == ("rollback asked for", "this machine", "rolled back")
+    run = json.loads(asked.after or "")["run"]
+    assert done.who == f"{oneself()} in rollback run {run}, started through its deployment"
 
 
 def test_readmission_says_what_became_of_each_row(look: Open, lived: Loop, settings: Settings) -> None:

@@ -1,4 +1,5 @@
 import logging
+import re
 import socket
 import time
 
@@ -10,8 +11,14 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.steps import leave_page
+from data.decisions import Decision
+from flows.retrain import page
+from flows.steps import leave_page, plain
+from monitoring.console.flowruns import FlowRuns
+from tests.console.hostile import prefect_saying
+from tests.console.payloads import PAYLOADS
 from tests.control.little import free_port
+from tests.making import NOON
 
 pytestmark = pytest.mark.filterwarnings("ignore:Artifact creation outside of a flow:FutureWarning")
 
@@ -31,3 +38,28 @@ def test_a_page_for_a_server_that_hangs_is_given_up(caplog: pytest.LogCaptureFix
             leave_page("parcels-decision", "promoted")
     assert time.monotonic() - began < 10
     assert "was not left with Prefect" in caplog.text
+
+
+def test_no_text_of_a_decision_is_markup_in_its_page() -> None:
+    for text in PAYLOADS:
+        scores = {text: 0.5}
+        decision = Decision(
+            project="made",
+            as_of=NOON,
+            promote=False,
+            reason=text,
+            objections=(text,),
+            challenger_scores=scores,
+        )
+        # What is not escaped opens no element, link, image, code, table, heading or address.
+        bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", page(decision)).split("\n")
+        told = "\n".join(bare)
+        assert not re.search(r"[<>\[\]`*]|://|www\.", told), text
+        assert told.count("#") == 2
+        assert len(bare) == 9
+
+
+def test_the_console_reads_back_what_a_page_is_described_by() -> None:
+    texts = [text for text in PAYLOADS if "\n" not in text]
+    with prefect_saying([plain(text) for text in texts]) as port:
+        assert FlowRuns(f"http://127.0.0.1:{port}", "made").said("1") == texts

@@ -15,7 +15,8 @@ from monitoring.columns import answer_names, label_name
 from monitoring.drift import judge_examples
 from monitoring.performance import measure
 from monitoring.reports import COLUMNS as DRAWN
-from monitoring.reports import Judged, neutral, write_report
+from monitoring.reports import Judged, write_report
+from monitoring.sealing import neutral
 from monitoring.triggers import Reason
 from monitoring.windows import choose_windows
 from tests.monitoring.windows_of import COLUMNS, START, project, window
