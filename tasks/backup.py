@@ -1,6 +1,7 @@
 """Backup: the whole store in one file while everything runs, and the journals kept for what comes after."""
 
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy.exc import DatabaseError
@@ -53,8 +54,10 @@ def back_up(settings: Settings, where: Path | None, progress: Progress) -> Taken
 
 
 def own_place(home: Path, name: str) -> Path:
-    """Name a new backup in the home's own folder."""
-    return home / "backups" / f"{name}-{now():%Y-%m-%dT%H-%M-%SZ}{SUFFIX}"
+    """Name a new backup in the home's own folder, as no file there is called: two may fall into one second."""
+    folder, stem = home / "backups", f"{name}-{now():%Y-%m-%dT%H-%M-%SZ}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(path for path in (folder / f"{each}{SUFFIX}" for each in names) if not path.exists())
 
 
 def remembering(path: Path, manifest: Manifest) -> Remembered:

@@ -358,6 +358,13 @@ def test_the_store_that_is_replaced_can_itself_be_restored(made: Loop, tmp_path:
     assert holds(made) == expected
 
 
+def test_two_backups_of_one_second_are_two_files(light: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.backup.now", lambda: NOON)
+    places = [back_up(light.settings, None, nothing).path for _ in range(3)]
+    assert len(set(places)) == 3
+    assert all(place.exists() for place in places)
+
+
 def test_a_file_that_is_no_whole_backup_is_refused_by_name_and_changes_nothing(
     light: Loop, tmp_path: Path
 ) -> None:
