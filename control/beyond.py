@@ -3,10 +3,10 @@
 import dataclasses
 import socket
 
-from data.apikeys import read_keys
-from data.records import now
+from data.apikeys import asked_keys
 from keepfit.errors import StackError
 from keepfit.settings import Settings
+from keepfit.tls import require_encrypted
 
 
 def reached_by_others(**otherwise: object) -> Settings:
@@ -18,12 +18,8 @@ def reached_by_others(**otherwise: object) -> Settings:
     settings = Settings.from_env(**defaults)
     if settings.access == "local":
         settings = dataclasses.replace(settings, access="keys")
-    if settings.tls_cert is None and not settings.cleartext:
-        msg = (
-            f"keys would travel to {settings.name} unencrypted: set KEEPFIT_TLS_CERT and KEEPFIT_TLS_KEY, or "
-            "KEEPFIT_CLEARTEXT=true where TLS ends in a proxy before it"
-        )
-        raise StackError(msg)
+    require_encrypted(settings)
+    asked_keys(settings)
     try:
         socket.getaddrinfo(settings.name, None)
     except OSError as fault:
@@ -32,11 +28,4 @@ def reached_by_others(**otherwise: object) -> Settings:
             f"({fault.strerror}); set it to one that leads here, from here too"
         )
         raise StackError(msg) from fault
-    at = now()
-    if settings.asks_keys and not any(key.is_valid(at) for key in read_keys(settings.api_keys_file)):
-        msg = (
-            f"there is no API key in {settings.api_keys_file} and nobody could come in: "
-            "bin/keepfit keys make NAME --role operate makes one"
-        )
-        raise StackError(msg)
     return settings

@@ -251,7 +251,7 @@ def _exchange(method: str, url: str, body: bytes | None, way: _Way) -> bytes | N
     if way.credential is not None:
         headers["Authorization"] = way.credential
     try:
-        connection.request(method, url, body, headers)
+        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers)
         answer = connection.getresponse()
         return answer.read() if answer.status == http.HTTPStatus.OK else None
     except ssl.SSLCertVerificationError as fault:

@@ -17,6 +17,7 @@ from data.durable import locked, replace_file
 from data.records import now
 from keepfit.errors import KeysUnreadable, KeyUnknown, StackError
 from keepfit.settings import Settings
+from keepfit.tls import require_encrypted
 
 _log = logging.getLogger(__name__)
 
@@ -125,12 +126,7 @@ def asked_keys(settings: Settings) -> ApiKeys | None:
     if not settings.asks_keys:
         return None
     file = settings.api_keys_file
-    if not settings.is_local and settings.tls_cert is None and not settings.cleartext:
-        msg = (
-            f"KEEPFIT_HOST={settings.host}: others reach it, and API keys and data would travel unencrypted; "
-            "set KEEPFIT_TLS_CERT and KEEPFIT_TLS_KEY, or KEEPFIT_CLEARTEXT=true where TLS ends before it"
-        )
-        raise StackError(msg)
+    require_encrypted(settings)
     if not any(key.is_valid(now()) for key in read_keys(file)):
         msg = (
             f"{file}: holds no API key that may be used, and nobody could ask for anything; make one with "

@@ -99,7 +99,7 @@ class Settings:
     """How long a swap waits for every worker."""
     answer: str = "output"
     """What stands for a row where a contract has one value for it: `output`, `probabilities` or `full`."""
-    landing_bytes: int = 1024**3
+    landing_bytes: int = 512 * 1024**2
     """How much one file of rows or labels may hold, as JSON lines; taking it in needs six times as much."""
     signing_key: str | None = None
     """The private key that flows sign bundles with, if not in the home: EC P-256 in PEM."""

@@ -25,6 +25,17 @@ def server_options(settings: Settings) -> dict[str, Any]:
     return {"ssl_certfile": settings.tls_cert, "ssl_keyfile": settings.tls_key}
 
 
+def require_encrypted(settings: Settings) -> None:
+    """Raise StackError where others reach this machine, and keys would travel unencrypted by mistake."""
+    if settings.is_local or settings.tls_cert is not None or settings.cleartext:
+        return
+    msg = (
+        f"KEEPFIT_HOST={settings.host}: others reach it, and keys and data would travel unencrypted; set "
+        "KEEPFIT_TLS_CERT and KEEPFIT_TLS_KEY, or KEEPFIT_CLEARTEXT=true where TLS ends in a proxy before it"
+    )
+    raise StackError(msg)
+
+
 def client_context(settings: Settings) -> ssl.SSLContext | None:
     """Make what a client of ours checks a server's certificate by; None where there is no TLS."""
     if settings.tls_cert is None:

@@ -113,14 +113,16 @@ def test_the_history_of_the_readme_is_taken_whole(project: Project) -> None:
 
 
 def settings_told() -> list[tuple[str, str]]:
-    """The settings of the README's table, then of the service's, each with its default."""
-    service = (ROOT / "docs/serving.md").read_text(encoding="utf-8").split("\n## Settings\n")[1]
-    tables = section("Settings") + service.split("\n## ")[0]
+    """The settings of the README's table, of the service's and of the page on security, with their defaults."""
+    pages = [(ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("serving", "security")]
+    tables = section("Settings") + "".join(p.split("\n## Settings\n")[1].split("\n## ")[0] for p in pages)
     return re.findall(r"^\| `KEEPFIT_(\w+)` \| ([^|]+) \|", tables, re.MULTILINE)
 
 
 def test_every_setting_is_in_a_table_and_the_other_way_round() -> None:
-    assert [name.lower() for name, _ in settings_told()] == [field.name for field in fields(Settings)]
+    assert sorted(name.lower() for name, _ in settings_told()) == sorted(
+        field.name for field in fields(Settings)
+    )
 
 
 def test_the_defaults_of_the_settings_are_the_real_ones() -> None:

@@ -29,7 +29,7 @@ def test_without_tls_it_is_refused_and_both_ways_are_named() -> None:
 def test_without_a_key_that_is_valid_it_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEEPFIT_CLEARTEXT", "true")
     revoke_api_key(Settings(home=home).api_keys_file, "somebody")
-    with pytest.raises(StackError, match="bin/keepfit keys make NAME --role operate"):
+    with pytest.raises(StackError, match="bin/keepfit keys make NAME --role read --role operate"):
         reached_by_others()
 
 
