@@ -54,7 +54,7 @@ def back_up(settings: Settings, where: Path | None, progress: Progress) -> Taken
 
 
 def own_place(home: Path, name: str) -> Path:
-    """Name a new backup in the home's own folder, as no file there is called: two may fall into one second."""
+    """Name a new backup in the home's own folder, as no file there is called yet."""
     folder, stem = home / "backups", f"{name}-{now():%Y-%m-%dT%H-%M-%SZ}"
     names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     return next(path for path in (folder / f"{each}{SUFFIX}" for each in names) if not path.exists())

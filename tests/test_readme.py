@@ -113,7 +113,7 @@ def test_the_history_of_the_readme_is_taken_whole(project: Project) -> None:
 
 
 def settings_told() -> list[tuple[str, str]]:
-    """The settings of the README's table, of the service's and of the page on security, with their defaults."""
+    """The settings of the README, of the service and of the page on security, with their defaults."""
     pages = [(ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("serving", "security")]
     tables = section("Settings") + "".join(p.split("\n## Settings\n")[1].split("\n## ")[0] for p in pages)
     return re.findall(r"^\| `KEEPFIT_(\w+)` \| ([^|]+) \|", tables, re.MULTILINE)
