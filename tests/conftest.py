@@ -50,6 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send each file to one process, and all files that need the stack to the same: it is started once."""
+    on_stack = {item.path for item in items if "real_stack" in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(
+            pytest.mark.xdist_group("stack" if item.path in on_stack else item.nodeid.split("::")[0])
+        )
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the stack's home, with its logs, only where something failed."""
     home = session.config.stash[_SETTINGS].home
