@@ -22,7 +22,7 @@ from tests.browsing import open_browser
 from tests.console.opening import console_on
 
 FOLDER = ROOT / "docs" / "images"
-PAGES = ["performance", "drift", "labels", "quarantine", "decisions", "ledger", "reports", "runs"]
+PAGES = ["performance", "drift", "labels", "quarantine", "decisions", "ledger", "audit", "reports", "runs"]
 WIDTHS = {"wide": (1100, 820), "narrow": (375, 720)}
 MOST_HEIGHT = 2400
 COLOURS = 96
