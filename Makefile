@@ -57,7 +57,7 @@ up: setup ## Start every process and stay until Ctrl-C
 	bin/keepfit up
 
 test: setup browser compiler ## Run the tests, end-to-end tests with real servers included
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest -n 2 --dist loadfile
 
 check: setup lint types contracts test ## All that CI checks: lint, format, types, import contracts, tests
 

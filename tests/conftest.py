@@ -2,25 +2,30 @@
 
 import os
 import random
+import re
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from control.services import environment
 from control.stack import Stack
-from keepfit.settings import Settings
+from keepfit.settings import ROOT, Settings
 
 if TYPE_CHECKING:
     from tests.databases import Postgres
 
 _SETTINGS = pytest.StashKey[Settings]()
 _OURS = ("KEEPFIT_", "PYTHONPATH")
+_ON_STACK = re.compile(r"\b(real_stack|on_stack|unserved|world: World)\b")
+"""The fixtures that bring the stack."""
 
 NAME = "parcels"
 """The project of the stack; its deployments run on their schedules, so tests of theirs bring their own."""
@@ -50,14 +55,22 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send each file to one process, and all files that need the stack to the same: it is started once."""
-    on_stack = {item.path for item in items if "real_stack" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(
-            pytest.mark.xdist_group("stack" if item.path in on_stack else item.nodeid.split("::")[0])
-        )
+class OneStack(LoadFileScheduling):
+    """Sends each file to one process, and all files that need the stack to the same: it is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the stack" if _needs_stack(file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack | None:
+    """Schedule for several processes, where files are what is dealt out."""
+    return OneStack(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@cache
+def _needs_stack(file: str) -> bool:
+    return _ON_STACK.search((ROOT / file).read_text(encoding="utf-8")) is not None
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
