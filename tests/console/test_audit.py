@@ -118,7 +118,7 @@ def test_the_page_shows_what_concerns_its_project_and_the_head(tmp_path: Path) -
             end = head(connection)
     with opened(year) as console:
         page = console.get("/audit").text
-    assert page.count('<td data-label="What">promoted</td>') == 2
+    assert page.count(">promoted</span></td>") == 2
     assert "for None" in page
     assert "for another" not in page
     assert oneself() in page
