@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from tasks.loop import Loop, open_loop
 from tests.browsing import open_browser
 from tests.conftest import NAME
 from tests.console.opening import console_on
-from tests.console.years import EVERY, EVIL, START, Year, decide, promote, verdict, write_watch
+from tests.console.years import Year
 from tests.e2e.worlds import LATER, MOVED, eventually, made
 from tests.e2e.worlds import START as START_OF_WORLD
 
@@ -174,26 +173,6 @@ def test_evidently_s_page_runs_in_its_sandbox_alone(look: Open, console: str) ->
     assert inside.evaluate("origin") == "null"
     reach = "fetch('/').then(() => 'reached', () => 'refused')"
     assert inside.evaluate(reach) == "refused"
-
-
-def test_what_the_data_is_called_never_runs(look: Open, tmp_path: Path) -> None:
-    year = Year(tmp_path, steps=0, names=(EVIL, "wind")).set_aside(EVIL, content=EVIL)
-    sources = year.sources
-    told = verdict(1, 1, year.names)
-    told["verdict"]["reasons"] = [EVIL]
-    told["performance"]["scores"] = told["served"]["scores"] = {EVIL: 0.5}
-    told["reason"] = {"kind": "drift", "evidence": EVIL}
-    write_watch(sources.reports, START + EVERY, told)
-    decide(sources, START, 1, None, promotes=False)
-    promote(sources, START, "retrain", 1)
-    sources.close()
-    with console_on(year.settings) as url:
-        for path in [*PAGES, REPORT]:
-            seen = look(url + path)
-            seen.page.wait_for_load_state("networkidle")
-            assert seen.page.evaluate("window.x") is None
-            assert seen.page.locator("main img, main script").count() == 0
-            assert seen.said == []
 
 
 @pytest.fixture(scope="module")

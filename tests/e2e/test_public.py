@@ -183,13 +183,13 @@ def test_every_websocket_asks_for_the_credential_in_its_first_message(public: Pu
     trusted = client_context(public.settings)
     for path in sockets:
         url = f"wss://localhost:{public.settings.prefect_port}{path}"
-        with pytest.raises(InvalidStatus), connect(url, ssl=trusted, proxy=None):
+        with pytest.raises(InvalidStatus), connect(url, ssl=trusted, proxy=None, open_timeout=60):
             pytest.fail(f"{path} let somebody in")
         for token in (None, "wrong", public.api_key):
-            with connect(url, ssl=trusted, proxy=None, subprotocols=["prefect"]) as socket:
+            with connect(url, ssl=trusted, proxy=None, subprotocols=["prefect"], open_timeout=60) as socket:
                 socket.send(json.dumps({"type": "auth", "token": token}))
                 with pytest.raises(ConnectionClosed) as closed:
-                    socket.recv(timeout=10)
+                    socket.recv(timeout=60)
                 assert closed.value.rcvd is not None
                 assert closed.value.rcvd.code == 1008
 

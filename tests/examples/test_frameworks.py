@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 UNTIL = date(2013, 2, 1)
 FRAMEWORKS = {"lightgbm": "lib_lightgbm", "torch": "libtorch"}
 """Each with the library that a process has loaded which uses it."""
+TURNED = sorted(FRAMEWORKS) if "ALL_FRAMEWORKS" in os.environ else ["lightgbm"]
+"""PyTorch on demand only: it is 0.8 GB, and takes two minutes of the twenty that all tests have."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Turned:
     server: subprocess.Popen[bytes]
 
 
-@pytest.fixture(scope="module", params=sorted(FRAMEWORKS))
+@pytest.fixture(scope="module", params=TURNED)
 def turned(
     request: pytest.FixtureRequest, real_stack: Stack, settings: Settings, tmp_path_factory: Any
 ) -> Iterator[Turned]:
