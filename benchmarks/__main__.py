@@ -10,7 +10,7 @@ from types import FrameType
 from benchmarks.figures import Options, machine
 
 NAMES = (
-    *("serving", "collect", "drift", "retrain", "fuzz", "poisoning"),
+    *("serving", "collect", "drift", "retrain", "fuzz", "parsers", "poisoning"),
     *("swapping", "overload", "slow_clients"),
 )
 
