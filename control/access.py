@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 import typer
 
 from control.answers import Answer
+from control.options import JsonOption, ReasonOption, answer
 from keepfit.errors import KeyUnknown
 from keepfit.settings import Settings
 
@@ -21,8 +22,6 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(help="What the key is called: who has it, or what for.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
-ReasonOption = Annotated[str, typer.Option(help="Why, for the audit log.")]
 
 
 @app.command()
@@ -41,19 +40,19 @@ def make(
     from control.durations import duration
 
     after = None if expires is None else duration(expires)
-    _say(made(name, role, (rate, after), reason), as_json)
+    answer(made(name, role, (rate, after), reason), as_json)
 
 
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """Print every key's name, roles and state; never a key."""
-    _say(listed(), as_json)
+    answer(listed(), as_json)
 
 
 @app.command()
 def revoke(name: NameArgument, reason: ReasonOption = "by hand", as_json: JsonOption = False) -> None:
     """Let nobody use a key any more; servers that run refuse it within a second."""
-    _say(revoked(name, reason), as_json)
+    answer(revoked(name, reason), as_json)
 
 
 def made(name: str, roles: list[str], bounds: tuple[float | None, timedelta | None], reason: str) -> Answer:
@@ -145,9 +144,3 @@ def _noted(act: Callable[[], T], change: "Callable[[T], Change]") -> T:
 def _bounds(rate: float | None, until: datetime | None) -> str:
     often = "" if rate is None else f", {rate:g} times a second"
     return often + ("" if until is None else f", until {until:%F %T} UTC")
-
-
-def _say(told: Answer, as_json: bool) -> None:
-    import json
-
-    typer.echo(json.dumps(told.json(), indent=2) if as_json else told.text())

@@ -1,6 +1,5 @@
 """bin/keepfit audit: the last changes, or whether the log of them is as it was written."""
 
-import json
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control.answers import Answer
+from control.options import JsonOption, answer
 from keepfit.errors import StateError
 from keepfit.settings import Settings
 
@@ -25,13 +25,10 @@ def audit(
     last: Annotated[int, typer.Option(min=1, help="How many entries.")] = 20,
     verify: Annotated[bool, typer.Option("--verify", help="Check that nobody changed the log.")] = False,
     head: Annotated[str | None, typer.Option(help="Check also that it goes on from this head.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say who changed what and why, or check that the log of it is as it was written."""
-    told = verified(head) if verify or head is not None else listed(project, last)
-    typer.echo(json.dumps(told.json(), indent=2) if as_json else told.text())
-    if not told.ok:
-        raise typer.Exit(1)
+    answer(verified(head) if verify or head is not None else listed(project, last), as_json)
 
 
 def listed(project: str | None, last: int) -> Answer:

@@ -3,15 +3,24 @@
 Nothing heavy is imported before a command needs it, so that --help answers at once.
 """
 
-import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from control import access, auditing, releasing
+from control.options import (
+    AsOfOption,
+    FromOption,
+    HistoryArgument,
+    JsonOption,
+    ProjectOption,
+    ReasonOption,
+    UntilOption,
+    answer,
+    begin,
+)
 from keepfit.errors import NO_ROOM, KeepfitError
 from keepfit.loading import DEFAULT
 
@@ -28,31 +37,10 @@ app.add_typer(access.app, name="keys")
 app.command()(auditing.audit)
 app.command()(releasing.release)
 
-ProjectOption = Annotated[
-    str,
-    typer.Option("--project", "-p", help="A file, a folder or an import path, with :attribute if need be."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
-
-
-def _aware(given: datetime | None) -> datetime | None:
-    return given.replace(tzinfo=UTC) if given is not None and given.tzinfo is None else given
-
-
-def _time(name: str, help_: str) -> Any:  # noqa: ANN401 - typer's own
-    return typer.Option(name, help=f"{help_} (UTC unless it has an offset).", formats=_TIMES, callback=_aware)
-
-
-AsOfOption = Annotated[datetime | None, _time("--as-of", "Use what was known at this time")]
-FromOption = Annotated[datetime | None, _time("--from", "Only rows from this time on")]
-UntilOption = Annotated[datetime | None, _time("--until", "Only rows before this time")]
-ReasonOption = Annotated[str, typer.Option(help="Why, for the ledger.")]
-
 
 @app.command()
 def new(  # noqa: PLR0913 - each is an option of the command
-    file: Annotated[Path, typer.Argument(help="History as CSV, Parquet or JSON lines.")],
+    file: HistoryArgument,
     target: Annotated[str | None, typer.Option(help="The column to predict; guessed without it.")] = None,
     time: Annotated[str | None, typer.Option(help="The column with the time of a prediction.")] = None,
     label_time: Annotated[str | None, typer.Option(help="The column with the time of the label.")] = None,
@@ -61,12 +49,12 @@ def new(  # noqa: PLR0913 - each is an option of the command
     as_json: JsonOption = False,
 ) -> None:
     """Look at a file of history and draft a project file, each guess with a comment."""
-    _begin(f"looking at {file.name}")
+    begin(f"looking at {file.name}")
     from control.drafting.beginning import Place
     from control.drafting.beginning import new as run
     from control.drafting.roles import Asked
 
-    _answer(run(file, Asked(target, time, label_time), Place(name, out)), as_json)
+    answer(run(file, Asked(target, time, label_time), Place(name, out)), as_json)
 
 
 @app.command()
@@ -79,7 +67,7 @@ def up(
     as_json: JsonOption = False,
 ) -> None:
     """Start every process, and stay until Ctrl-C."""
-    _begin(f"checking {project}")
+    begin(f"checking {project}")
     from control.commands import up as run
 
     run(project, as_json=as_json, replay=replay, public=public)
@@ -90,7 +78,7 @@ def down(as_json: JsonOption = False) -> None:
     """End what `up` started on this home."""
     from control.commands import down as run
 
-    _answer(run(), as_json)
+    answer(run(), as_json)
 
 
 @app.command()
@@ -98,53 +86,50 @@ def status(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> Non
     """Say who is champion and why, what every worker serves, what ran and what was decided last."""
     from control.status import status as run
 
-    _answer(run(project), as_json)
+    answer(run(project), as_json)
 
 
 @app.command()
 def check(project: ProjectOption = DEFAULT, as_json: JsonOption = False) -> None:
     """Try a project before it meets production."""
-    _begin(f"checking {project}")
+    begin(f"checking {project}")
     from control.commands import check as run
 
-    told = run(project)
-    _answer(told, as_json)
-    if not told.ok:
-        raise typer.Exit(1)
+    answer(run(project), as_json)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="History as CSV, Parquet or JSON lines.")],
+    file: HistoryArgument,
     project: ProjectOption = DEFAULT,
     since: FromOption = None,
     until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take in a file of history, or a part of it, as it was known at its own times."""
-    _begin(f"importing {file.name}")
+    begin(f"importing {file.name}")
     from control.commands import import_history as run
     from data.parts import Part
 
-    _answer(run(project, file, Part(since, until)), as_json)
+    answer(run(project, file, Part(since, until)), as_json)
 
 
 @app.command()
 def feedback(project: ProjectOption = DEFAULT, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Take in now what came over HTTP and what lies in the landing folder (needs `up`)."""
-    _begin(f"collecting for {project}")
+    begin(f"collecting for {project}")
     from control.turning import feedback as run
 
-    _answer(run(project, as_of), as_json)
+    answer(run(project, as_of), as_json)
 
 
 @app.command()
 def watch(project: ProjectOption = DEFAULT, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Judge drift and performance now, and ask for a retrain if there is a reason (needs `up`)."""
-    _begin(f"watching {project}")
+    begin(f"watching {project}")
     from control.turning import watch as run
 
-    _answer(run(project, as_of), as_json)
+    answer(run(project, as_of), as_json)
 
 
 @app.command()
@@ -155,10 +140,10 @@ def retrain(
     as_json: JsonOption = False,
 ) -> None:
     """Train a challenger now, and swap it in if it is better (needs `up`)."""
-    _begin(f"retraining {project}")
+    begin(f"retraining {project}")
     from control.turning import retrain as run
 
-    _answer(run(project, reason, as_of), as_json)
+    answer(run(project, reason, as_of), as_json)
 
 
 @app.command()
@@ -169,13 +154,10 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Make an earlier version champion again (needs `up`)."""
-    _begin(f"rolling back {project}")
+    begin(f"rolling back {project}")
     from control.turning import rollback as run
 
-    told = run(project, to, reason)
-    _answer(told, as_json)
-    if not told.ok:
-        raise typer.Exit(1)
+    answer(run(project, to, reason), as_json)
 
 
 @app.command()
@@ -186,10 +168,10 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Write the whole store, of all projects, into one file, while everything runs."""
-    _begin("taking a backup")
+    begin("taking a backup")
     from control.safekeeping import backup as run
 
-    _answer(run(file), as_json)
+    answer(run(file), as_json)
 
 
 @app.command()
@@ -201,10 +183,10 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Make a backup the store again, and take in what came after it (needs `down`)."""
-    _begin(f"restoring {file.name}")
+    begin(f"restoring {file.name}")
     from control.safekeeping import restore as run
 
-    _answer(run(file, replace=replace), as_json)
+    answer(run(file, replace=replace), as_json)
 
 
 @app.command("rotate-key")
@@ -215,10 +197,10 @@ def rotate_key(
     as_json: JsonOption = False,
 ) -> None:
     """Make the next key that bundles are signed with; --finish when all servers trust it (needs `up`)."""
-    _begin("signing anew what was promoted" if finish else "making the next key")
+    begin("signing anew what was promoted" if finish else "making the next key")
     from control.commands import rotate_key as run
 
-    _answer(run(finish=finish), as_json)
+    answer(run(finish=finish), as_json)
 
 
 @app.command()
@@ -245,11 +227,11 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Drive a labelled file through the running service in event time (needs `up --replay`)."""
-    _begin(f"reading {file.name}")
+    begin(f"reading {file.name}")
     from control.durations import duration
     from control.replay.driver import replay as run
 
-    _answer(run(project, file, since, until, duration(every)), as_json)
+    answer(run(project, file, since, until, duration(every)), as_json)
 
 
 @app.command()
@@ -262,18 +244,6 @@ def demo(
     from control.demo import run
 
     run(stay=not exit_, as_json=as_json, full=full)
-
-
-def _begin(doing: str) -> None:
-    """Say at once what takes seconds to begin, for the libraries that it imports."""
-    typer.echo(f"{doing} ...", err=True)
-
-
-def _answer(told: Any, as_json: bool) -> None:  # noqa: ANN401 - whatever says itself in both ways
-    if as_json:
-        typer.echo(json.dumps(told.json(), indent=2, default=str))
-    else:
-        typer.echo(told.text())
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """bin/keepfit release: the labels of a source that is held count again."""
 
-import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from control.answers import Answer
+from control.options import AsOfOption, JsonOption, ProjectOption, ReasonOption, answer
 from keepfit.loading import DEFAULT, absolute
 
 
@@ -14,19 +14,13 @@ def release(
     source: Annotated[
         str, typer.Argument(help="Whose labels, as `status` names it: http:KEY, http or files.")
     ],
-    project: Annotated[
-        str, typer.Option("--project", "-p", help="A file, a folder or an import path.")
-    ] = DEFAULT,
-    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "by hand",
-    as_of: Annotated[
-        datetime | None, typer.Option("--as-of", help="Who looks as of this time or later sees them (UTC).")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")] = False,
+    project: ProjectOption = DEFAULT,
+    reason: ReasonOption = "by hand",
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Let the labels of a source that is held count again."""
-    at = as_of.replace(tzinfo=UTC) if as_of is not None else None
-    told = released(project, source, reason, at)
-    typer.echo(json.dumps(told.json(), indent=2) if as_json else told.text())
+    answer(released(project, source, reason, as_of), as_json)
 
 
 def released(where: str, source: str, reason: str, as_of: datetime | None) -> Answer:

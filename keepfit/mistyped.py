@@ -6,9 +6,9 @@ from numbers import Real
 from typing import Any
 
 _TEXTS = ("name", "time", "label_time", "reference", "subject", "timezone")
-_SPANS = ("holdout", "training", "current", "reference_span", "retrain_every")
-_NUMBERS = ("min_rows", "drift_p_value", "drift_effect", "confidence", "seed")
-_MAY_BE_NONE = {"label_time", "reference", "subject", "timezone", "training", "retrain_every"}
+_SPANS = ("holdout", "training", "current", "reference_span")
+_NUMBERS = ("min_rows", "windows_per_false_alarm", "drift_effect", "confidence", "seed")
+_MAY_BE_NONE = {"label_time", "reference", "subject", "timezone", "training"}
 
 
 def mistyped(project: Any) -> str | None:  # noqa: ANN401 - what types would tell, somebody wrote otherwise
@@ -30,6 +30,8 @@ def _plain(project: Any) -> str | None:  # noqa: ANN401
         return f'target: write such as Target.binary("left"), got {_shown(project.target)}'
     if not _is(project.suspicion, "Suspicion"):
         return f"suspicion: write such as Suspicion(hold=True), got {_shown(project.suspicion)}"
+    if not _is(project.retraining, "Retraining"):
+        return f"retraining: write such as Retraining(stop_after=5), got {_shown(project.retraining)}"
     if not callable(project.build):
         return f"build: write a function that returns an estimator, got {_shown(project.build)}"
     return None
@@ -55,6 +57,11 @@ def _lists(project: Any) -> str | None:  # noqa: ANN401
         return f'metrics: write a list such as ["neg_log_loss", "roc_auc"], got {_shown(project.metrics)}'
     if not _is_list(project.gates) or not all(_is(gate, "Gate") for gate in project.gates):
         return f'gates: write a list such as [Gate("roc_auc", at_least=0.6)], got {_shown(project.gates)}'
+    slices = project.slices
+    if not isinstance(slices, Mapping) or not all(
+        isinstance(name, str) and callable(rule) for name, rule in slices.items()
+    ):
+        return f'slices: write such as {{"short": lambda rows: rows["distance"] < 300}}, got {_shown(slices)}'
     return None
 
 

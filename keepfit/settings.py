@@ -11,7 +11,7 @@ from pathlib import Path
 
 from keepfit.errors import StackError
 from keepfit.origins import is_everywhere, is_loopback
-from keepfit.spec import NAME_RULE, is_name
+from keepfit.soundness import NAME_RULE, is_name
 from keepfit.variables import PLATFORMS, parsed, told
 
 ROOT = Path(__file__).resolve().parent.parent

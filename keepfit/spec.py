@@ -1,16 +1,15 @@
 """The whole plug-in surface: a project, its columns and its target, as frozen dataclasses."""
 
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keepfit.errors import ProjectRefused
 from keepfit.gates import Gate
 from keepfit.mistyped import mistyped
+from keepfit.retraining import Retraining
+from keepfit.soundness import unsound
 from keepfit.suspicion import Suspicion
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ Value = float | int | str | bool | None
 
 LARGEST = 3.4028234663852886e38
 """The largest float32: models see float32, so a larger number would become infinite."""
-
-_METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-NAME_RULE = "use 1 to 63 lower-case letters, digits, - and _, beginning with a letter"
-"""What a project may be called: its name is part of paths, addresses and tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +183,15 @@ class Project:
     """The window that `watch` judges."""
     reference_span: timedelta = timedelta(days=28)
     """The window before the champion's training end that `current` is compared against."""
-    retrain_every: timedelta | None = timedelta(days=28)
-    """The age of a champion's training data that is by itself a reason to retrain."""
+    retraining: Retraining = field(default_factory=Retraining)
+    """What is a reason to retrain, and when to ask a person instead."""
+    slices: Mapping[str, Callable[["pd.DataFrame"], object]] = field(default_factory=dict)
+    """Groups of rows that performance is also measured on, beside each category and quantile: a name, and
+    a function of the features that says of each row whether it belongs to the group."""
     min_rows: int = 200
     """Fewer rows in a window or a holdout give no verdict."""
-    drift_p_value: float = 0.01
+    windows_per_false_alarm: int = 100
+    """Where nothing changes, at most one window in so many is called drifted, on average."""
     drift_effect: float = 0.1
     """The smallest share of rows (0 to 1) that must have moved for drift to be worth a word."""
     confidence: float = 0.95
@@ -211,7 +209,8 @@ class Project:
         object.__setattr__(self, "features", dict(self.features))
         object.__setattr__(self, "metrics", tuple(self.metrics))
         object.__setattr__(self, "gates", tuple(self.gates))
-        if refusal := _refusal(self):
+        object.__setattr__(self, "slices", dict(self.slices))
+        if refusal := unsound(self):
             msg = f"project {self.name!r}: {refusal}"
             raise ProjectRefused(msg)
 
@@ -226,74 +225,6 @@ class Project:
         return self.metric_names[0]
 
 
-def is_name(text: str) -> bool:
-    """Say whether a project may be called so."""
-    return _NAME.fullmatch(text) is not None
-
-
 def metric_name(metric: Metric) -> str:
     """Name a metric as gates, reports and the registry know it."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
-
-
-def _refusal(project: Project) -> str | None:
-    if not is_name(project.name):
-        return f"name: {NAME_RULE}"
-    if not project.features:
-        return "features: name at least one Column"
-    if not project.metrics:
-        return "metrics: name at least one, the first is the one a challenger must gain on"
-    if not project.gates:
-        return "gates: a project without a Gate would promote anything; promise at least one"
-    unnamed = [name for name in project.metric_names if not _METRIC.fullmatch(name)]
-    if unnamed or len(set(project.metric_names)) < len(project.metrics):
-        return f"metrics: {list(project.metric_names)}: each needs a name of its own; write it as a def"
-    unknown = [g.metric for g in project.gates if g.metric not in project.metric_names]
-    if unknown:
-        return f"gates: {unknown[0]!r} is not among metrics {list(project.metric_names)}"
-    return _columns_refusal(project) or _target_refusal(project) or _settings_refusal(project)
-
-
-def _columns_refusal(project: Project) -> str | None:
-    for name, column in project.features.items():
-        if not name or len(name) > 200 or not name.isprintable() or set(name) & {'"', "\\"}:
-            # Quotes and backslashes: the field of a message cannot be called so.
-            return f'features: {name!r} is no name for a column; use printable text without " and \\'
-        if column.between is not None and not column.between[0] < column.between[1]:
-            return f"features.{name}: between={column.between} holds no number; the lower end comes first"
-        if column.among is not None and (not column.among or len(set(column.among)) < len(column.among)):
-            return f"features.{name}: among= must name each category once"
-    taken = {project.time, project.label_time, project.reference, project.target.name}
-    if clash := taken & set(project.features):
-        return f"features.{min(map(str, clash))}: this column is already a time, the reference or the target"
-    return None
-
-
-def _target_refusal(project: Project) -> str | None:
-    target = project.target
-    if target.name in {project.time, project.label_time, project.reference}:
-        return f"target: the column {target.name!r} is already a time or the reference"
-    if target.kind != "multiclass":
-        return None
-    if len(target.classes) < 2 or len(set(target.classes)) < len(target.classes):
-        return "target: name at least two classes, each once"
-    if {type(c) for c in target.classes} not in ({int}, {str}):
-        return "target: classes must be all text or all whole numbers"
-    return None
-
-
-def _settings_refusal(project: Project) -> str | None:
-    if project.timezone is not None:
-        try:
-            ZoneInfo(project.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):  # "Europe" is a folder of the database
-            return f"timezone: {project.timezone!r} is not in the IANA time zone database"
-    for name in ("holdout", "training", "current", "reference_span", "retrain_every"):
-        span: timedelta | None = getattr(project, name)
-        if span is not None and span <= timedelta():
-            return f"{name}: must be longer than nothing, got {span}"
-    if not 0 < project.drift_p_value < 1 or not 0 < project.confidence < 1:
-        return "drift_p_value and confidence: must lie between 0 and 1"
-    if not 0 <= project.drift_effect < 1 or project.min_rows < 1 or math.isnan(project.drift_effect):
-        return "drift_effect must lie between 0 and 1, min_rows must be at least 1"
-    return None

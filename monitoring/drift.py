@@ -146,10 +146,10 @@ def judge_examples(
         for frame, examples in zip(frames, (reference, current), strict=True):
             frame[label] = _labels(project, examples)
     limits = Limits(
-        project.drift_p_value,
+        1 / project.windows_per_false_alarm,
         project.drift_effect,
         project.min_rows,
-        max(999, round(10 / project.drift_p_value)),
+        max(999, 10 * project.windows_per_false_alarm),
         project.seed,
     )
     verdict = _judge(frames, columns, (reference.days(), current.days()), limits, may_lack=frozenset({label}))

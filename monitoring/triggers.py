@@ -71,10 +71,8 @@ def _drift(verdict: "DriftVerdict | None") -> str | None:
 
 
 def _age(project: Project, champion: ChampionFacts, as_of: datetime) -> str | None:
-    age = as_of - champion.training_until
-    if project.retrain_every is None or age < project.retrain_every:
+    age, every = as_of - champion.training_until, project.retraining.every
+    if every is None or age < every:
         return None
     learned = f"version {champion.version} learned from data until {champion.training_until:%F}"
-    return (
-        f"{learned}, {age.days} days ago; the project asks for a retrain after {project.retrain_every.days}"
-    )
+    return f"{learned}, {age.days} days ago; the project asks for a retrain after {every.days}"

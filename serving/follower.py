@@ -73,7 +73,10 @@ class Follower:
                 self._remember(None)
                 _log.warning("the pointer names no champion: serving none")
             elif live is None or live.digest != digest:
-                self._swap(digest)
+                predictor, pace = self._load(digest)
+                # Before the swap: nobody may read the new digest beside the old error.
+                self.error = self.refused = None
+                self._swap(predictor, pace)
                 self.swaps += 1
                 self._remember(digest)
         except (BundleError, StateError, OSError) as fault:
@@ -88,20 +91,18 @@ class Follower:
         if digest is None or digest == self.refused:
             return
         try:
-            self._swap(digest)
+            self._swap(*self._load(digest))
         except (BundleError, OSError) as fault:
             _log.error("the bundle that answered last cannot be served either: %s", fault)
         else:
             self.error = self.error or f"{self._releases / POINTER}: is gone; this bundle answered last"
             _log.warning("serving what answered last: %s", self.error)
 
-    def _swap(self, digest: str) -> None:
-        predictor = self._load(digest)
-        pace = _pace(predictor)
+    def _swap(self, predictor: Predictor, pace: Pace) -> None:
         reach("swap.assign")
         made = self._slot.swap(predictor, pace)
         reach("swap.assigned")
-        _log.info("serving version %d (%s), generation %d", made.version, digest[:12], made.generation)
+        _log.info("serving version %d (%s), generation %d", made.version, made.digest[:12], made.generation)
 
     def _remember(self, digest: str | None) -> None:
         try:
@@ -110,7 +111,7 @@ class Follower:
             # Serving goes on; only a cold start beside a broken pointer would miss it.
             _log.warning("%s: what is served could not be noted: %s", self._releases, fault.strerror)
 
-    def _load(self, digest: str) -> Predictor:
+    def _load(self, digest: str) -> tuple[Predictor, Pace]:
         reach("load.read")
         bundle = released(self._releases, digest, self._trust)
         if bundle.manifest.project != self._project:
@@ -118,7 +119,8 @@ class Follower:
                 f"{digest[:12]}: is a bundle of project {bundle.manifest.project!r}, not of {self._project!r}"
             )
             raise BundleUnusable(msg)
-        return load(bundle, self._bounds)
+        predictor = load(bundle, self._bounds)
+        return predictor, _pace(predictor)
 
     def _fail(self, error: str, refused: str | None) -> None:
         self._retry_at = time.monotonic() + _RETRY_S

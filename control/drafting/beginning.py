@@ -10,7 +10,7 @@ from control.drafting.roles import Asked, Role
 from control.drafting.template import column, written
 from control.progress import stepping
 from keepfit.errors import ProjectRefused
-from keepfit.spec import NAME_RULE, is_name
+from keepfit.soundness import NAME_RULE, is_name
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from keepfit.spec import Column
 _HEAD = '''\
 """Predict {what}. Drafted by `bin/keepfit new`: read every "guessed", and correct it."""
 
-{imports}from keepfit import Column, Gate, Project, Target
+{imports}from keepfit import Column, Gate, Project, {retraining}Target
 
 # Drafted from {file}: {rows} rows, {since:%F} to {until:%F}.{thinned}{broken}
 # A model may learn only from what is known at the time of a row: take out what is not.
@@ -63,6 +63,7 @@ def written(draft: Draft) -> str:
     head = _HEAD.format(
         what=_WHAT[draft.target.kind],
         imports="from datetime import timedelta\n\n" if span.window != _DEFAULT_WINDOW else "",
+        retraining="Retraining, " if span.window != _DEFAULT_WINDOW else "",
         file=quoted(sight.path.name),
         rows=sight.rows,
         since=span.since,
@@ -190,7 +191,8 @@ def _windows(draft: Draft) -> list[str]:
         lines += _said(f"holdout={days},", "guessed: the newest days, on which a challenger is judged")
         lines += _said(f"current={days},", "guessed: the days that `watch` judges")
         lines += _said(f"reference_span={twice},", "guessed: the days that it compares them with")
-        lines += _said(f"retrain_every={twice},", "guessed: the age that is by itself a reason")
+        age = "guessed: the age that is by itself a reason"
+        lines += _said(f"retraining=Retraining(every={twice}),", age)
     if span.min_rows != _DEFAULT_ROWS:
         why = "the file is small; verdicts on more rows are surer"
         lines += _said(f"min_rows={span.min_rows},", f"guessed: {why}")

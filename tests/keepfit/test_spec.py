@@ -185,9 +185,9 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"timezone": "../UTC"}, "timezone: '../UTC' is not in the IANA time zone database"),
     ({"holdout": timedelta()}, "holdout: must be longer than nothing"),
     ({"training": -timedelta(1)}, "training: must be longer than nothing"),
-    ({"drift_p_value": 0}, "drift_p_value and confidence: must lie between 0 and 1"),
-    ({"confidence": 1.0}, "drift_p_value and confidence: must lie between 0 and 1"),
-    ({"confidence": math.nan}, "drift_p_value and confidence: must lie between 0 and 1"),
+    ({"windows_per_false_alarm": 1}, "windows_per_false_alarm: must be above 1"),
+    ({"confidence": 1.0}, "confidence: must lie between 0 and 1"),
+    ({"confidence": math.nan}, "confidence: must lie between 0 and 1"),
     ({"drift_effect": math.nan}, "drift_effect must lie between 0 and 1"),
     ({"min_rows": 0}, "min_rows must be at least 1"),
 ]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from keepfit import Retraining
 from monitoring.drift import DriftVerdict, Finding
 from monitoring.performance import Performance
 from monitoring.triggers import ChampionFacts, reason_to_retrain
@@ -52,7 +53,7 @@ def test_old_training_data_is_a_reason() -> None:
 
 
 def test_age_is_no_reason_for_a_project_that_does_not_ask() -> None:
-    assert reason(as_of=LATE, retrain_every=None) is None
+    assert reason(as_of=LATE, retraining=Retraining(every=None)) is None
 
 
 def test_harm_comes_before_drift_and_drift_before_age_and_all_evidence_is_told() -> None:
