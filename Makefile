@@ -56,8 +56,8 @@ demo: setup ## Turn the loop on a year of real flights (EXIT=1: end afterwards; 
 up: setup ## Start every process and stay until Ctrl-C
 	bin/keepfit up
 
-test: setup browser compiler ## Run the tests, end-to-end tests with real servers included
-	$(RUN) pytest -n 2 --dist loadfile
+test: setup browser compiler ## Run the tests, with real servers (LONG=1: also those that take minutes)
+	$(RUN) pytest -n 2 --dist loadfile $(if $(LONG),,-m "not long")
 
 check: setup lint types contracts test ## All that CI checks: lint, format, types, import contracts, tests
 

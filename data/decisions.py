@@ -1,9 +1,10 @@
-"""What was decided about each challenger, and why: kept for people, never read by the loop."""
+"""What was decided about each challenger, and why: kept for people, and for the triggers to hold back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from itertools import takewhile
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Row, Select, select
@@ -13,6 +14,11 @@ from data.holds import SourceFound
 from data.records import now
 from data.store import Store
 from data.tables import as_time, decisions, microseconds
+
+AskedBy = Literal["person", "watch", "schedule"]
+
+_ENOUGH = 200
+"""So many decisions back are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +33,8 @@ class Decision:
     as_of: datetime
     promote: bool
     reason: str
-    """What asked for the retrain."""
+    """Why the retrain was asked for."""
+    asked_by: AskedBy = "person"
     reasons: tuple[str, ...] = ()
     objections: tuple[str, ...] = ()
     rehearsal: bool = False
@@ -100,6 +107,20 @@ def kept_decision(store: Store, project: str, key: str) -> KeptDecision | None:
     with store.reading() as connection:
         row = connection.execute(_newest(project).where(decisions.c.key == key)).first()
         return None if row is None else _kept(row)
+
+
+def refused_in_a_row(store: Store, project: str, as_of: datetime) -> tuple[datetime | None, int]:
+    """Say of when the last retrain known at `as_of` was, and how many in a row were refused up to it.
+
+    A promotion ends the row, and so does one that a person asked for. What changed nothing because there
+    was nothing to do, and rehearsals, are no retrains.
+    """
+    known = _newest(project).where(decisions.c.as_of <= microseconds(as_of)).limit(_ENOUGH)
+    with store.reading() as connection:
+        found = [_kept(row).decision for row in connection.execute(known)]
+    tried = [d for d in found if not d.rehearsal and (d.version is None or d.version != d.champion)]
+    refused = list(takewhile(lambda d: not d.promote and d.asked_by != "person", tried))
+    return max((d.as_of for d in tried), default=None), len(refused)
 
 
 def is_decided_later(store: Store, project: str, as_of: datetime) -> bool:

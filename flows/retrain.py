@@ -9,7 +9,7 @@ from prefect import flow
 
 from data.audit import head
 from data.bundles import Bundle, Lineage, sha256
-from data.decisions import Decision, save_decision
+from data.decisions import AskedBy, Decision, save_decision
 from data.holds import SourceFound
 from data.promotions import Promotion
 from data.records import now
@@ -47,6 +47,7 @@ class Turn:
 
     loop: Loop
     reason: str
+    asked_by: AskedBy
     as_of: datetime
     positions: dict[str, int]
     snapshot: Snapshot
@@ -82,6 +83,7 @@ class Turn:
                 as_of=self.as_of,
                 promote=False,
                 reason=self.reason,
+                asked_by=self.asked_by,
                 champion=self.champion.version if self.champion else None,
                 snapshot_id=self.snapshot.snapshot_id,
                 sources=self.sources,
@@ -101,13 +103,16 @@ class Challenge:
 
 
 @flow(name="retrain", validate_parameters=True)
-def retrain(project: str, reason: str = "by hand", as_of: datetime | None = None) -> Decision:
+def retrain(
+    project: str, reason: str = "by hand", as_of: datetime | None = None, asked_by: AskedBy = "person"
+) -> Decision:
     """Train a challenger on what was known, judge it beside the champion, and swap it in if it is better.
 
     Args:
         project: The project: a file, a folder or an import path.
         reason: Why, for the ledger and the registry.
         as_of: Learn from what was known at this time; now when left empty.
+        asked_by: Who asked. What a person asked for also ends a row of refused challengers.
     """
     loop = open_loop(project, who=started_by())
     known_at = as_of or now()
@@ -115,7 +120,9 @@ def retrain(project: str, reason: str = "by hand", as_of: datetime | None = None
     collected = step(drain_journals)(loop)
     sources = step(screen)(loop, known_at)
     snapshot = step(assemble_snapshot)(loop, known_at)
-    turn = Turn(loop, reason, known_at, collected.positions, snapshot, loop.ledger.latest(), sources)
+    turn = Turn(
+        loop, reason, asked_by, known_at, collected.positions, snapshot, loop.ledger.latest(), sources
+    )
     try:
         decision = _decided(turn)
     except (SnapshotTooSmall, ConversionError, ProjectError, BundleError) as refusal:

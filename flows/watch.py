@@ -64,8 +64,7 @@ def say(judged: Judged) -> str:
     """Say what a watch found in a sentence."""
     verdict = {True: "drift", False: "no drift", None: "cannot say"}[judged.verdict.drift]
     first = judged.verdict.reasons[0] if judged.verdict.reasons else verdict
-    asks = "no reason to retrain" if judged.reason is None else f"retrain, because {judged.reason.evidence}"
-    return f"{verdict}: {first.removeprefix('cannot say: ')}; {asks}"
+    return f"{verdict}: {first.removeprefix('cannot say: ')}; {judged.asks}"
 
 
 def _ask_for_retrain(name: str, project: str, evidence: str, as_of: datetime) -> None:

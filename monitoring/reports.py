@@ -18,7 +18,7 @@ from keepfit.spec import Project
 from monitoring.columns import answer_names, label_name
 from monitoring.drift import DriftVerdict
 from monitoring.sealing import neutral, sealed
-from monitoring.triggers import Reason
+from monitoring.triggers import Reason, Triggers
 from monitoring.windows import Windows
 
 if TYPE_CHECKING:
@@ -71,6 +71,15 @@ class Judged:
     served: Standing | None = None
     frozen: Standing | None = None
     """The answers as given in the current window, and those of the project's first champion to the same."""
+    withheld: str | None = None
+    """Why no retrain is asked for although something moved or is due."""
+    person: bool = False
+    """Whether somebody has to look, for no retrain will be asked for until then."""
+
+    @property
+    def asks(self) -> str:
+        """Say whether a retrain is asked for, and why not."""
+        return Triggers(self.reason, self.withheld, self.person).sentence
 
 
 @dataclass(frozen=True)
@@ -208,7 +217,7 @@ def _heading(judged: Judged, reference: "Examples", current: "Examples") -> str:
         "moved most; the verdict rests on all",
         *judged.verdict.reasons,
         *([judged.performance.sentence] if judged.performance else []),
-        *([f"reason to retrain: {judged.reason.evidence}"] if judged.reason else ["no reason to retrain"]),
+        judged.asks,
         "Below are Evidently's distances and drawings; the verdict is the one above, by permutation of days.",
     ]
     items = "".join(f"<li>{html.escape(_encodable(line))}</li>" for line in lines)

@@ -1,6 +1,7 @@
-"""What was judged -> a reason to retrain with its evidence, or none."""
+"""What was judged -> a reason to retrain with its evidence, none, or a person to be asked."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -8,9 +9,11 @@ from keepfit.spec import Project
 
 if TYPE_CHECKING:
     from monitoring.drift import DriftVerdict
+    from monitoring.estimate import Estimate
+    from monitoring.harm import Harm
     from monitoring.performance import Performance
 
-Kind = Literal["performance", "drift", "age"]
+Kind = Literal["performance", "drift", "labels", "age"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,31 @@ class ChampionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a watch found out; None and empty where it was not judged."""
+
+    verdict: "DriftVerdict | None" = None
+    performance: "Performance | None" = None
+    """On the labels so far."""
+    estimate: "Estimate | None" = None
+    """On all rows of the window, once every label is there."""
+    harms: tuple["Harm", ...] = ()
+    new_labels: int = 0
+    """Labels that came to be known after what the champion learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The retrains before: when the last one was, and how many challengers in a row were refused.
+
+    A promotion ends a row of refusals, and so does a retrain that a person asked for, whatever came of it.
+    """
+
+    last: datetime | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why to retrain: the strongest kind, and the evidence of every kind that holds."""
 
@@ -33,41 +61,82 @@ class Reason:
     evidence: str
 
 
-def reason_to_retrain(
-    project: Project,
-    verdict: "DriftVerdict | None",
-    performance: "Performance | None",
-    champion: ChampionFacts,
-    as_of: datetime,
-) -> Reason | None:
-    """Say why the champion should be challenged, or return None.
+@dataclass(frozen=True, slots=True)
+class Triggers:
+    """Whether a retrain is asked for, and why not where something speaks for it.
 
-    Harm comes before drift, drift before age. A verdict or a performance that is unknown is no reason:
-    age is what then retrains.
+    `reason` asks for one. `withheld` says why none is asked for although something moved or is due;
+    with `person` somebody has to look, for nothing will be asked for until then.
+    """
+
+    reason: Reason | None = None
+    withheld: str | None = None
+    person: bool = False
+    reasons: tuple[Reason, ...] = field(default=())
+    """All that speak for a retrain, the strongest first, asked for or not."""
+
+    @property
+    def sentence(self) -> str:
+        """Say it for a person."""
+        if self.reason is not None:
+            return f"retrain, because {self.reason.evidence}"
+        return f"no retrain: {self.withheld}" if self.withheld else "no reason to retrain"
+
+
+def judge_triggers(
+    project: Project, evidence: Evidence, champion: ChampionFacts, past: Past, as_of: datetime
+) -> Triggers:
+    """Say whether the champion should be challenged now.
+
+    Harm comes before drift, drift before labels, labels before age. What is unknown is no reason: labels
+    and age are what then retrain. Drift is one where it is estimated to do harm, or where the project asks
+    for it. A retrain that was a moment ago, or too many refused ones, withhold the next.
     """
     kinds: tuple[tuple[Kind, str | None], ...] = (
-        ("performance", _harm(performance, champion)),
-        ("drift", _drift(verdict)),
+        ("performance", _harm(evidence, champion)),
+        ("drift", _drift(project, evidence)),
+        ("labels", _labels(project, evidence, champion)),
         ("age", _age(project, champion, as_of)),
     )
-    found = [Reason(kind, evidence) for kind, evidence in kinds if evidence is not None]
-    return Reason(found[0].kind, "; ".join(reason.evidence for reason in found)) if found else None
+    found = tuple(Reason(kind, said) for kind, said in kinds if said is not None)
+    if not found:
+        return Triggers(withheld=_harmless(evidence))
+    stopped, resting = _stopped(project, past), _resting(project, past, as_of)
+    if stopped is not None or resting is not None:
+        spoke = "; ".join(reason.evidence for reason in found)
+        why = stopped or resting
+        return Triggers(None, f"{why}; what speaks for it: {spoke}", stopped is not None, found)
+    return Triggers(Reason(found[0].kind, "; ".join(r.evidence for r in found)), reasons=found)
 
 
-def _harm(performance: "Performance | None", champion: ChampionFacts) -> str | None:
+def _harm(evidence: Evidence, champion: ChampionFacts) -> str | None:
+    """The estimate where there is one: labels so far may be a biased part."""
+    judged = evidence.performance
+    if evidence.estimate is not None and not math.isnan(evidence.estimate.high):
+        judged = evidence.estimate
     # Not below also where either is NaN.
-    if performance is None or champion.score is None or not performance.high < champion.score:
+    if judged is None or champion.score is None or not judged.high < champion.score:
         return None
     promised = f"the {champion.score:.4f} of version {champion.version} at its promotion"
-    return f"{performance.sentence}: below {promised}"
+    return f"{judged.sentence}: below {promised}"
 
 
-def _drift(verdict: "DriftVerdict | None") -> str | None:
-    if verdict is None or not verdict.drift:
+def _drift(project: Project, evidence: Evidence) -> str | None:
+    moved = _moved(evidence)
+    if not moved:
         return None
-    moved = [finding.words for finding in verdict.findings if finding.drift]
-    others = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
-    return f"the data drifted: {', '.join(moved[:3])}{others} (p = {verdict.p_value:.3g})"
+    harmful = [harm.words for harm in evidence.harms if harm.harmful]
+    if harmful:
+        return f"drift that does harm: {_listed(harmful)}"
+    return f"the data drifted: {_listed(moved)}" if project.retraining.on_drift else None
+
+
+def _labels(project: Project, evidence: Evidence, champion: ChampionFacts) -> str | None:
+    wanted = project.retraining.new_labels
+    if wanted is None or evidence.new_labels < wanted:
+        return None
+    since = f"since version {champion.version} learned, until {champion.training_until:%F}"
+    return f"{evidence.new_labels} labels are new {since}; the project asks for a retrain after {wanted}"
 
 
 def _age(project: Project, champion: ChampionFacts, as_of: datetime) -> str | None:
@@ -76,3 +145,42 @@ def _age(project: Project, champion: ChampionFacts, as_of: datetime) -> str | No
         return None
     learned = f"version {champion.version} learned from data until {champion.training_until:%F}"
     return f"{learned}, {age.days} days ago; the project asks for a retrain after {every.days}"
+
+
+def _harmless(evidence: Evidence) -> str | None:
+    """What moved is said, with what is known of its harm."""
+    moved = _moved(evidence)
+    if not moved:
+        return None
+    unknown = [harm.words for harm in evidence.harms if harm.harmful is None]
+    if unknown:
+        return f"the data drifted ({_listed(moved)}), and of its harm nothing sure is known: {unknown[0]}"
+    return f"the data drifted ({_listed(moved)}), without estimated harm to the model"
+
+
+def _stopped(project: Project, past: Past) -> str | None:
+    limit = project.retraining.stop_after
+    if limit is None or past.refused < limit:
+        return None
+    return (
+        f"{past.refused} challengers in a row were refused, so a person is asked: see why, mend the project "
+        "or the data, and retrain by hand"
+    )
+
+
+def _resting(project: Project, past: Past, as_of: datetime) -> str | None:
+    if past.last is None or not past.last <= as_of < past.last + project.retraining.cool_down:
+        return None
+    until = past.last + project.retraining.cool_down
+    return f"the last retrain was on {past.last:%F %R}, and none is asked for before {until:%F %R}"
+
+
+def _moved(evidence: Evidence) -> list[str]:
+    if evidence.verdict is None or not evidence.verdict.drift:
+        return []
+    return [finding.words for finding in evidence.verdict.findings if finding.drift]
+
+
+def _listed(said: list[str]) -> str:
+    others = f" and {len(said) - 3} more" if len(said) > 3 else ""
+    return ", ".join(said[:3]) + others

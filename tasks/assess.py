@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.bundles import Bundle
+from data.decisions import refused_in_a_row
 from data.examples import Examples, Numbers, query_examples
 from data.matching import count_labels
 from data.promotions import Promotion
@@ -17,7 +18,7 @@ from monitoring.drift import cannot_say, judge_examples
 from monitoring.performance import Performance, measure, score
 from monitoring.reports import Judged, Report, Standing, write_report
 from monitoring.scoring import answers
-from monitoring.triggers import ChampionFacts, reason_to_retrain
+from monitoring.triggers import ChampionFacts, Evidence, Past, judge_triggers
 from monitoring.windows import choose_windows, no_verdict_because
 from tasks.loop import Loop
 from tasks.register import fetch
@@ -57,7 +58,9 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
         verdict = judge_examples(project, reference, current, answers if known else None)
     performance: Performance | None = measure(project, current) if len(current) else None
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
-    reason = reason_to_retrain(project, verdict, performance, facts, as_of)
+    evidence = Evidence(verdict, performance, new_labels=_new_labels(loop, champion, as_of))
+    past = Past(*refused_in_a_row(loop.store, loop.name, as_of))
+    asked = judge_triggers(project, evidence, facts, past, as_of)
     judged = Judged(
         project=project.name,
         as_of=as_of,
@@ -65,7 +68,9 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
         windows=windows,
         verdict=verdict,
         performance=performance,
-        reason=reason,
+        reason=asked.reason,
+        withheld=asked.withheld,
+        person=asked.person,
         journal_positions=positions,
         labels=count_labels(loop.store, project, windows.current.since, as_of),
         served=standing(project, given, None, given.outputs),
@@ -79,6 +84,13 @@ def standing(project: Project, given: Examples, version: int | None, outputs: Nu
     mask = given.labelled & np.isfinite(given.outputs).all(axis=1)
     scores = score(project, given.labels[mask], answers(project.target, outputs[mask]))
     return Standing(version, scores, int(mask.sum()))
+
+
+def _new_labels(loop: Loop, champion: Promotion, as_of: datetime) -> int:
+    """Count what the champion did not learn from; only where the project asks for it."""
+    if loop.project.retraining.new_labels is None or champion.snapshot_until is None:
+        return 0
+    return count_labels(loop.store, loop.project, champion.snapshot_until, as_of).matched
 
 
 def _frozen(loop: Loop, given: Examples) -> Standing | None:

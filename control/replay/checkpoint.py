@@ -34,8 +34,10 @@ class Step(Struct, frozen=True, kw_only=True):
     as_of: datetime
     rows: int
     drift: bool | None
-    reason: str
-    decision: Mapping[str, Any]
+    reason: str | None
+    """Why a retrain was asked for; without one, `withheld` says why not where something moved."""
+    withheld: str | None = None
+    decision: Mapping[str, Any] | None
     promoted: bool
     version: int | None
     scores: Mapping[str, Scores]

@@ -100,6 +100,7 @@ class Replay:
         """Say what was sent, what was decided, and how the loop did beside the other policies."""
         done, entries = self.checkpoint, self._promotions()
         promoted = [entry for entry in entries if entry.kind == "retrain"]
+        retrained = [step for step in done.steps if step.decision is not None]
         return {
             "requests": done.requests,
             "failed_requests": done.failed_requests,
@@ -107,9 +108,14 @@ class Replay:
             "refused_rows": done.refused_rows,
             "labels": done.labels,
             "quarantined": done.quarantined,
-            "retrainings": len(done.steps),
+            "retrainings": len(retrained),
             "promotions": len(promoted),
-            "refusals": len(done.steps) - sum(step.promoted for step in done.steps),
+            "refusals": len(retrained) - sum(step.promoted for step in retrained),
+            "drifts": sum(bool(step.drift) for step in done.steps),
+            "retrainings_avoided": len(done.steps) - len(retrained),
+            "drifts_without_retraining": sum(
+                bool(step.drift) and step.decision is None for step in done.steps
+            ),
             "swaps": sum(entry.workers or 0 for entry in entries),
             **{policy: done.totals(policy) for policy in ("frozen", "loop", "always")},
             "steps": msgspec.to_builtins(done.steps),
@@ -173,11 +179,13 @@ class Replay:
         watched = self._flow("watch", lambda: watch(where, end))
         self._say(f"  watch: {watched.sentence}")
         judged = watched.judged
-        asked = judged.reason.evidence if judged is not None and judged.reason is not None else "on schedule"
-        decision = self._flow("retrain", lambda: retrain(where, asked, end))
+        asked = None if judged is None or judged.reason is None else judged.reason.evidence
+        decision = None
+        if asked is not None:
+            decision = self._flow("retrain", lambda: retrain(where, asked, end, "watch"))
         with done.timed("scores"):
             rows, scores = self._scores(end)
-        if decision.version is not None and not decision.rehearsal:
+        if decision is not None and decision.version is not None and not decision.rehearsal:
             done.always = [*done.always, Policy(end, decision.version)]
         champion = self._loop.ledger.champion()
         step = Step(
@@ -185,13 +193,15 @@ class Replay:
             rows=rows,
             drift=None if judged is None else judged.verdict.drift,
             reason=asked,
-            decision=told(decision),
+            withheld=None if judged is None else judged.withheld,
+            decision=None if decision is None else told(decision),
             promoted=any(entry.as_of == end and entry.kind == "retrain" for entry in self._promotions()),
             version=None if champion is None else champion.version,
             scores=scores,
             report=None if watched.report is None else str(watched.report.page),
         )
-        self._say(f"  retrain: {decided_line(decision)}")
+        if decision is not None:
+            self._say(f"  retrain: {decided_line(decision)}")
         self._say(f"  scores: {scores_line(self._loop.project.primary, step)}")
         done.quarantined += taken.collected.quarantined
         done.steps = [*done.steps, step]

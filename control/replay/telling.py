@@ -52,12 +52,22 @@ def told_to_person(summary: dict[str, Any]) -> list[str]:
         f"{_count(summary['retrainings'], 'retraining')}, {_count(summary['promotions'], 'promotion')}, "
         f"{_count(summary['refusals'], 'refusal')}, {_count(summary['swaps'], 'swap')} of a worker"
     )
+    avoided = (
+        f"{_count(summary['retrainings_avoided'], 'retraining')} avoided: of {len(summary['steps'])} windows "
+        f"{summary['drifts']} had drifted, {summary['drifts_without_retraining']} of them without a reason "
+        "to retrain"
+    )
+    why = [
+        f"  {step['as_of'][:10]} {'promoted' if step['promoted'] else 'refused'}: {step['reason']}"
+        for step in summary["steps"]
+        if step["decision"] is not None
+    ]
     scores = [
         f"{policy:>7}: " + ", ".join(f"{name} {score:.4f}" for name, score in summary[policy].items())
         for policy in ("frozen", "loop", "always")
     ]
     spent = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in summary["seconds"].items())
-    return [counts, *scores, f"({spent})"]
+    return [counts, avoided, "why each was asked for:", *why, *scores, f"({spent})"]
 
 
 def _count(number: int, what: str) -> str:

@@ -28,7 +28,7 @@ from tests.chaos import armed
 from tests.e2e.worlds import LATER, MOVED, START, World, eventually, made, world_on
 from tests.faults.warm import Warm
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 ROWS = 3
 """How many predictions, as many labels, and a torn line are in the journal that each flow finds."""

@@ -13,7 +13,7 @@ import pytest
 from keepfit.settings import ROOT
 from tests.conftest import _quiet_ports
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 PORTS = {"8300": "SERVING", "8400": "CONSOLE", "4200": "PREFECT", "5000": "MLFLOW"}

@@ -12,7 +12,7 @@ from keepfit.settings import ROOT
 from tasks.collect import drain_journals
 from tests.e2e.worlds import LATER, MOVED, World
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 _RUNS = """
 import sys

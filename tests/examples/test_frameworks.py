@@ -27,13 +27,11 @@ from tests.e2e.worlds import eventually, free_port
 from tests.examples.torching import python_with_torch
 
 # Making the environment of PyTorch may download a gigabyte.
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(1500)]
 
 UNTIL = date(2013, 2, 1)
 FRAMEWORKS = {"lightgbm": "lib_lightgbm", "torch": "libtorch"}
 """Each with the library that a process has loaded which uses it."""
-TURNED = sorted(FRAMEWORKS) if "ALL_FRAMEWORKS" in os.environ else ["lightgbm"]
-"""PyTorch on demand only: it is 0.8 GB, and takes two minutes of the twenty that all tests have."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Turned:
     server: subprocess.Popen[bytes]
 
 
-@pytest.fixture(scope="module", params=TURNED)
+@pytest.fixture(scope="module", params=sorted(FRAMEWORKS))
 def turned(
     request: pytest.FixtureRequest, real_stack: Stack, settings: Settings, tmp_path_factory: Any
 ) -> Iterator[Turned]:
