@@ -118,6 +118,7 @@ def refused_in_a_row(store: Store, project: str, as_of: datetime) -> tuple[datet
     known = _newest(project).where(decisions.c.as_of <= microseconds(as_of)).limit(_ENOUGH)
     with store.reading() as connection:
         found = [_kept(row).decision for row in connection.execute(known)]
+    found.sort(key=lambda decision: decision.as_of, reverse=True)
     tried = [d for d in found if not d.rehearsal and (d.version is None or d.version != d.champion)]
     refused = list(takewhile(lambda d: not d.promote and d.asked_by != "person", tried))
     return max((d.as_of for d in tried), default=None), len(refused)

@@ -25,8 +25,10 @@ class Retraining:
     def __post_init__(self) -> None:
         for name in ("every", "cool_down"):
             span = getattr(self, name)
-            if span is not None and (not isinstance(span, timedelta) or span < timedelta()):
-                msg = f"Retraining({name}={span!r}): write timedelta(days=28)"
+            if span is None and name == "every":
+                continue
+            if not isinstance(span, timedelta) or span < timedelta():
+                msg = f"Retraining({name}={span!r}): write such as timedelta(days=28)"
                 raise ValueError(msg)
         if self.every == timedelta():
             msg = "Retraining(every=timedelta(0)): must be longer than nothing; None asks for no age"

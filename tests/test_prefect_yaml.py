@@ -36,9 +36,9 @@ def test_each_deployment_goes_to_the_pool_that_the_runner_works_on() -> None:
     assert {each["work_pool"]["name"] for each in deployments()} == {POOL}
 
 
-def test_only_a_rollback_waits_for_a_person() -> None:
+def test_what_takes_in_and_watches_is_scheduled_and_what_needs_a_reason_is_not() -> None:
     waiting = [each["name"] for each in deployments() if not each["schedules"][0].get("active", True)]
-    assert waiting == ["{{ $KEEPFIT_PROJECT_NAME }}-rollback"]
+    assert waiting == [f"{{{{ $KEEPFIT_PROJECT_NAME }}}}-{step}" for step in ("retrain", "rollback")]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,9 @@ def test_what_the_event_passes_on_are_parameters_of_the_flow() -> None:
         "project": ["project"],
         "reason": ["reason"],
         "as_of": ["as_of"],
+        "asked_by": [],
     }
+    assert trigger["parameters"]["asked_by"] == "watch"
 
 
 def test_a_projects_path_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,17 @@
 import math
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from data.decisions import Decision, kept_decision, kept_decisions, read_decisions, save_decision
+from data.decisions import (
+    Decision,
+    kept_decision,
+    kept_decisions,
+    read_decisions,
+    refused_in_a_row,
+    save_decision,
+)
 from data.records import now
 from data.store import Store
 from tests.making import NOON
@@ -11,6 +19,10 @@ from tests.making import NOON
 
 def decision(**changed: Any) -> Decision:
     return Decision(**({"project": "made", "as_of": NOON, "promote": False, "reason": "drift"} | changed))
+
+
+def on_day(day: int, **changed: Any) -> Decision:
+    return decision(as_of=NOON + timedelta(days=day), **{"asked_by": "watch", **changed})
 
 
 def test_a_decision_is_read_as_it_was_made(store: Store) -> None:
@@ -79,3 +91,27 @@ def test_a_decision_is_found_by_its_key_with_when_it_was_written(store: Store) -
     assert (kept.key, kept.decision) == ("key", decision(version=3))
     assert before <= kept.recorded_at <= now()
     assert kept_decision(store, "other", "key") is None
+
+
+def test_refusals_in_a_row_are_counted_back_to_the_last_promotion(store: Store) -> None:
+    for day, promoted in enumerate([False, True, False, False]):
+        save_decision(store, on_day(day, promote=promoted), f"{day}")
+    assert refused_in_a_row(store, "made", NOON + timedelta(days=9)) == (NOON + timedelta(days=3), 2)
+
+
+def test_what_a_person_asked_for_ends_a_row_of_refusals(store: Store) -> None:
+    save_decision(store, on_day(0), "0")
+    save_decision(store, on_day(1, asked_by="person"), "1")
+    assert refused_in_a_row(store, "made", NOON + timedelta(days=9)) == (NOON + timedelta(days=1), 0)
+
+
+def test_what_was_decided_after_as_of_is_not_counted(store: Store) -> None:
+    for day in range(3):
+        save_decision(store, on_day(day), f"{day}")
+    assert refused_in_a_row(store, "made", NOON + timedelta(days=1)) == (NOON + timedelta(days=1), 2)
+
+
+def test_rehearsals_and_what_was_made_already_are_no_retrains(store: Store) -> None:
+    save_decision(store, on_day(0, rehearsal=True), "0")
+    save_decision(store, on_day(1, version=3, champion=3), "1")
+    assert refused_in_a_row(store, "made", NOON + timedelta(days=9)) == (None, 0)

@@ -58,16 +58,17 @@ def decision(world: World, as_of: datetime) -> Decision:
     return found
 
 
-@pytest.mark.parametrize("step", ["feedback", "watch", "retrain"])
+@pytest.mark.parametrize("step", ["feedback", "watch"])
 def test_a_deployed_schedule_really_has_scheduled_runs(
     prefect: httpx.Client, deployed: World, step: str
 ) -> None:
     eventually(lambda: runs(prefect, deployed, step, "SCHEDULED"))
 
 
-def test_a_rollback_is_never_scheduled(prefect: httpx.Client, deployed: World) -> None:
-    eventually(lambda: runs(prefect, deployed, "retrain", "SCHEDULED"))
-    assert runs(prefect, deployed, "rollback", "SCHEDULED") == []
+@pytest.mark.parametrize("step", ["retrain", "rollback"])
+def test_what_needs_a_reason_is_never_scheduled(prefect: httpx.Client, deployed: World, step: str) -> None:
+    eventually(lambda: runs(prefect, deployed, "watch", "SCHEDULED"))
+    assert runs(prefect, deployed, step, "SCHEDULED") == []
 
 
 def test_a_run_started_by_hand_works_with_its_parameters(deployed: World, run_by_hand: Any) -> None:
@@ -88,6 +89,7 @@ def test_the_event_of_watch_starts_retrain(prefect: httpx.Client, deployed: Worl
         "project": deployed.place,
         "reason": watched.judged.reason.evidence,
         "as_of": much_later.isoformat(),
+        "asked_by": "watch",
     }
 
     def started() -> list[dict[str, Any]]:
