@@ -12,7 +12,7 @@ class Retraining:
     """
 
     every: timedelta | None = timedelta(days=28)
-    """The age of a champion's training data that is by itself a reason."""
+    """The age of what the champion learned from that is by itself a reason, if as long none was tried."""
     new_labels: int | None = None
     """So many labels that the champion did not learn from are by themselves a reason; None: never."""
     on_drift: bool = False

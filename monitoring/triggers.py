@@ -96,7 +96,7 @@ def judge_triggers(
         ("performance", _harm(evidence, champion)),
         ("drift", _drift(project, evidence)),
         ("labels", _labels(project, evidence, champion)),
-        ("age", _age(project, champion, as_of)),
+        ("age", _age(project, champion, past, as_of)),
     )
     found = tuple(Reason(kind, said) for kind, said in kinds if said is not None)
     if not found:
@@ -139,9 +139,12 @@ def _labels(project: Project, evidence: Evidence, champion: ChampionFacts) -> st
     return f"{evidence.new_labels} labels are new {since}; the project asks for a retrain after {wanted}"
 
 
-def _age(project: Project, champion: ChampionFacts, as_of: datetime) -> str | None:
+def _age(project: Project, champion: ChampionFacts, past: Past, as_of: datetime) -> str | None:
+    """A challenger that was refused since has shown that the champion is not too old yet."""
     age, every = as_of - champion.training_until, project.retraining.every
-    if every is None or age < every:
+    tried = champion.training_until if past.last is None else max(past.last, champion.training_until)
+    # Both: the first retrain may have been long after the end of what it learned from.
+    if every is None or age < every or as_of - tried < every:
         return None
     learned = f"version {champion.version} learned from data until {champion.training_until:%F}"
     return f"{learned}, {age.days} days ago; the project asks for a retrain after {every.days}"

@@ -97,6 +97,14 @@ def test_old_training_data_is_a_reason() -> None:
     assert asked(as_of=LATE - timedelta(seconds=1)).reason is None
 
 
+def test_a_challenger_that_was_refused_lately_makes_the_champions_age_no_reason() -> None:
+    def found(days: int) -> Any:
+        return asked(as_of=LATE + timedelta(days=40), past=Past(LATE + timedelta(days=40 - days), 1)).reason
+
+    assert found(days=27) is None
+    assert found(days=28).kind == "age"
+
+
 def test_age_is_no_reason_for_a_project_that_does_not_ask() -> None:
     assert asked(as_of=LATE, retraining=Retraining(every=None)).reason is None
 
