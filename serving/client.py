@@ -2,9 +2,11 @@
 
 import http.client
 import random
+import select
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -183,13 +185,26 @@ class Client:
         return int(told) if int(told[:9]) <= self._timeout_s else None
 
     def _connection(self) -> http.client.HTTPConnection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            host, port = self._address
-            if self._secured:
-                return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._trusted)
-            return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        # No check of the list before it is popped: other threads pop too.
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if not _is_closed(connection):
+                    return connection
+                connection.close()
+        host, port = self._address
+        if self._secured:
+            return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._trusted)
+        return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+
+
+def _is_closed(connection: http.client.HTTPConnection) -> bool:
+    """Say whether the server has closed an idle connection: then there is its end to be read."""
+    if connection.sock is None:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _refusal(where: str, status: int, content: bytes) -> ServiceError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,11 @@ class Scripted(HTTPServer):
         self.answers = answers
         self.keys: list[str | None] = []
         self.bodies: list[bytes] = []
+        self.closed = threading.Event()
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.closed.set()
 
     @property
     def url(self) -> str:
@@ -45,6 +51,7 @@ class Scripted(HTTPServer):
 
 class Asked(BaseHTTPRequestHandler):
     server: Scripted
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
@@ -63,6 +70,7 @@ class Asked(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+        self.close_connection = True  # without a word, as a server does with a connection that is idle
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: what was asked is in `keys`."""
@@ -78,6 +86,14 @@ def answering(*answers: Answer) -> Iterator[Scripted]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+    with answering(GIVEN) as server, Client(server.url, retries=0) as client:
+        for _ in range(3):
+            server.closed.clear()
+            assert client.predict([Row(ROW)]).version == 3
+            assert server.closed.wait(10)
 
 
 @pytest.mark.parametrize("status", [429, 503])
