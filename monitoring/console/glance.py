@@ -100,6 +100,9 @@ class Glance:
             found.append(
                 f"The schedules of {held} are held: somebody else drives the loop, such as a replay."
             )
+        if self.watch is not None:
+            found += [f"{self.watch.asks}."] if self.watch.person else []
+            found += [f"{alarm}." for alarm in self.watch.alarms]
         found += [f"The last {run.flow} {run.words}{_message(run)}" for run in self.last.runs if run.failed]
         if self.waiting:
             found.append(f"{counted(self.waiting, 'row')} in quarantine.")

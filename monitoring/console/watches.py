@@ -94,6 +94,43 @@ class Arrived(Struct, frozen=True):
     delay_95_s: float | None = None
 
 
+class Estimated(Struct, frozen=True):
+    """How good all answers of the current window will prove, once every label is there."""
+
+    sentence: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Harmed(Struct, frozen=True):
+    """What the drift of one column does to the model; None: cannot say."""
+
+    words: str = ""
+    harmful: bool | None = None
+
+
+class Sliced(Struct, frozen=True):
+    """One part of the rows that fell behind the others, or is worse than they are."""
+
+    words: str = ""
+    alarm: bool | None = None
+    worse: bool | None = None
+
+
+class Told(Struct, frozen=True):
+    """One thing about the data's quality; None: cannot say."""
+
+    words: str = ""
+    alarm: bool | None = None
+
+
+class Quality(Struct, frozen=True):
+    """What else is worth a look in the data."""
+
+    findings: tuple[Told, ...] = ()
+
+
 class Wanted(Struct, frozen=True):
     """Why a retrain was asked for."""
 
@@ -117,6 +154,12 @@ class Watch(Struct, frozen=True):
     verdict: Drifted = Drifted()
     performance: Scored | None = None
     reason: Wanted | None = None
+    withheld: str | None = None
+    person: bool = False
+    estimate: Estimated | None = None
+    harms: tuple[Harmed, ...] = ()
+    slices: tuple[Sliced, ...] = ()
+    quality: Quality | None = None
     served: Stood | None = None
     frozen: Stood | None = None
     labels: Arrived | None = None
@@ -126,6 +169,19 @@ class Watch(Struct, frozen=True):
     def name(self) -> str:
         """The name of its folder, which is its address."""
         return self.as_of.strftime("%Y-%m-%dT%H%M%SZ")
+
+    @property
+    def asks(self) -> str:
+        """Say whether a retrain was asked for, and why not."""
+        if self.reason is not None:
+            return f"A retrain was asked for: {self.reason.evidence}"
+        return f"No retrain was asked for: {self.withheld}" if self.withheld else "No reason to retrain."
+
+    @property
+    def alarms(self) -> list[str]:
+        """What beside drift asks for a look: slices that fell behind, and the data's quality."""
+        found = [each.words for each in self.slices if each.alarm]
+        return found + [each.words for each in (self.quality.findings if self.quality else ()) if each.alarm]
 
     @property
     def matured(self) -> float | None:
