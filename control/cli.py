@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from control import access, auditing, releasing
+from control import access, auditing, judging, measuring, releasing
 from control.options import (
     AsOfOption,
     FromOption,
@@ -36,6 +36,8 @@ app = typer.Typer(
 app.add_typer(access.app, name="keys")
 app.command()(auditing.audit)
 app.command()(releasing.release)
+app.command()(judging.drift)
+app.command()(measuring.performance)
 
 
 @app.command()

@@ -81,8 +81,9 @@ def load_backup(connection: Connection, path: Path, manifest: Manifest, progress
 
 
 def count_rows(connection: Connection) -> int:
-    """Count all rows that a store has, of whatever kind."""
-    return sum(_count(connection, name) for name in _present(connection))
+    """Count all rows that a store has, of whatever kind; not what is only counted from others."""
+    counted = {tables.profiles.name, tables.profiled.name}
+    return sum(_count(connection, name) for name in _present(connection) if name not in counted)
 
 
 def _written(connection: Connection, archive: zipfile.ZipFile, progress: Progress) -> Manifest:
@@ -146,4 +147,6 @@ def _count(connection: Connection, name: str) -> int:
 def _arrow(kind: types.TypeEngine[Any]) -> pa.DataType:
     if isinstance(kind, types.Integer):
         return pa.int64()
+    if isinstance(kind, types.LargeBinary):
+        return pa.binary()
     return pa.string() if isinstance(kind, types.String) else pa.float64()

@@ -43,6 +43,8 @@ class Decision:
     snapshot_id: str | None = None
     rows_train: int = 0
     rows_holdout: int = 0
+    maturity: str | None = None
+    """What was left out or weighs more, because labels wait; None where they do not."""
     challenger_scores: Mapping[str, float] = field(default_factory=dict[str, float])
     champion_scores: Mapping[str, float] | None = None
     gain: float | None = None

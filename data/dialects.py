@@ -91,6 +91,13 @@ def lock_chain(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_CHAIN_LOCK)))
 
 
+def lock_table(connection: Connection, table: Table) -> None:
+    """Let nobody else write to a table until the end of this transaction; who did is waited for."""
+    if connection.dialect.name == "postgresql":
+        quoted = connection.dialect.identifier_preparer.quote(table.name)
+        connection.exec_driver_sql(f"LOCK TABLE {quoted} IN EXCLUSIVE MODE")
+
+
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Begin an insert that can say what happens `on_conflict`."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -60,12 +60,16 @@ class Examples:
 
     def where(self, mask: Flags) -> "Examples":
         """Keep the rows for which the mask is true, in their order."""
+        return self.take(np.flatnonzero(mask))
+
+    def take(self, rows: np.ndarray[Any, np.dtype[np.intp]]) -> "Examples":
+        """Take rows by their places [m], in that order, also several times."""
         return Examples(
-            self.features[mask].reset_index(drop=True),
-            self.facts[mask].reset_index(drop=True),
-            self.outputs[mask],
-            self.labels[mask],
-            self.labelled[mask],
+            self.features.iloc[rows].reset_index(drop=True),
+            self.facts.iloc[rows].reset_index(drop=True),
+            self.outputs[rows],
+            self.labels[rows],
+            self.labelled[rows],
         )
 
     def between(self, since: datetime | None, until: datetime | None) -> "Examples":
@@ -88,6 +92,11 @@ class Examples:
         reference = self.facts["reference_id"].where(pd.Series(usable), None)
         superseded = reference.notna() & reference.duplicated(keep="last")
         return self.where(usable & ~superseded.to_numpy(dtype=bool))
+
+    def weights(self) -> Numbers | None:
+        """Say how many rows each stands for, the lightest being 1 [n]; None where all weigh the same."""
+        weight = self.facts["weight"].to_numpy(dtype=np.float64) if "weight" in self.facts else np.ones(0)
+        return None if not len(weight) or np.ptp(weight) == 0 else weight / weight.min()
 
     def days(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Number the UTC day of each prediction: rows of one day are not independent."""
@@ -211,11 +220,16 @@ def _latest_labels(
         *(labels.c[name] for name in ("label_id", "label_number", "label_text", "observed_at")),
         labels.c.known_at.label("label_known_at"),
     ]
-    of_project = (labels.c.project == project.name, labels.c.known_at <= as_of)
-    known = and_(*of_project, *believed(labels, held), *within)
+    known = and_(labels.c.project == project.name, labels.c.known_at + 0 <= as_of, *believed(labels, held))
+    # An outer join, and known_at no plain column: else SQLite goes through all labels by time.
+    there = func.coalesce(labels.c.label_id, "") != ""
     matched = union_all(
-        select(*told).join_from(table, labels, labels.c.prediction_id == table.c.prediction_id).where(known),
-        select(*told).join_from(table, labels, labels.c.reference_id == table.c.reference_id).where(known),
+        *(
+            select(*told)
+            .join_from(table, labels, and_(labels.c[key] == table.c[key], known), isouter=True)
+            .where(there, *within)
+            for key in ("prediction_id", "reference_id")
+        )
     ).subquery()
     latest = func.row_number().over(
         partition_by=matched.c.prediction_id,

@@ -1,7 +1,7 @@
 """Which labels found their prediction, which came twice or contradict, and how late they came."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -70,7 +70,22 @@ def count_labels(store: Store, project: Project, since: datetime, as_of: datetim
     """
     held = Holds(store, project.name).in_force(as_of)
     asked = _Asked(store.predictions(project), project.name, since, as_of, held)
+    counts = _counted(store.read_arrow(union_all(*(asked.counted(by) for by in _BY)), _COUNTED))
+    return replace(counts, held=_count_held(store, asked)) if held else counts
+
+
+def count_labels_by_day(
+    store: Store, project: Project, since: datetime, as_of: datetime
+) -> dict[int, LabelCounts]:
+    """Count the same labels by the UTC day since 1970 on which they became known, but for those held."""
+    held = Holds(store, project.name).in_force(as_of)
+    asked = _Asked(store.predictions(project), project.name, since, as_of, held)
     read = store.read_arrow(union_all(*(asked.counted(by) for by in _BY)), _COUNTED)
+    day = read["known_at"].to_numpy() // DAY
+    return {int(each): _counted(read.filter(pa.array(day == each))) for each in np.unique(day)}
+
+
+def _counted(read: pa.Table) -> LabelCounts:
     predicted_at, said = read["predicted_at"].to_numpy(), read["said"].to_numpy()
     observed_at, known_at = (read[name].to_numpy() for name in ("observed_at", "known_at"))
     matched = ~np.isnan(predicted_at)
@@ -84,7 +99,6 @@ def count_labels(store: Store, project: Project, since: datetime, as_of: datetim
         early=int((observed_at < predicted_at).sum()),
         delay_median_s=float(np.median(delays)) if len(delays) else None,
         delay_95_s=float(np.quantile(delays, 0.95)) if len(delays) else None,
-        held=_count_held(store, asked) if held else 0,
     )
 
 
@@ -109,6 +123,8 @@ def count_by_source(
             for source, labels, unmatched, repeated, contradicting, first in connection.execute(found)
         }
 
+
+DAY = 24 * 3_600_000_000
 
 _BY: tuple[Literal["prediction", "reference"], ...] = ("prediction", "reference")
 _SAME, _OTHER = 1, 2

@@ -35,10 +35,15 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many rows were new, and by their place why others contradict what is there under their id."""
+    """The places of the rows that were new, and why others contradict what is there under their id."""
 
-    new: int
+    places: Sequence[int]
     contradicting: Mapping[int, str]
+
+    @property
+    def new(self) -> int:
+        """How many rows were new."""
+        return len(self.places)
 
 
 def kind_of_predictions(table: Table, numbers: Mapping[str, int]) -> Kind:
@@ -59,15 +64,29 @@ def keep_once(connection: Connection, kind: Kind, rows: Sequence[Row]) -> Kept:
     """Insert the rows whose ids are new, and compare the others with what is there; the first one stays."""
     # In the order of their keys: two that bring the same rows then wait for each other, and never both.
     places = sorted(range(len(rows)), key=lambda place: rows[place][kind.key])
-    new, found = 0, dict[int, str]()
+    new, found = list[int](), dict[int, str]()
     for first in range(0, len(places), AT_ONCE):
         some = places[first : first + AT_ONCE]
-        inserted = insert_new(connection, kind.table, [rows[place] for place in some])
-        new += inserted
-        if inserted < len(some):
-            reasons = contradictions(connection, kind, [rows[place] for place in some])
+        batch = [rows[place] for place in some]
+        inserted = _insert_telling(connection, kind, batch)
+        new += [some[place] for place in inserted]
+        if len(inserted) < len(some):
+            reasons = contradictions(connection, kind, batch)
             found |= {some[place]: reason for place, reason in reasons.items()}
     return Kept(new, found)
+
+
+def _insert_telling(connection: Connection, kind: Kind, rows: Sequence[Row]) -> Sequence[int]:
+    """Insert rows as `insert_new`, and give the places of those that were new; of equal keys the first is."""
+    with connection.begin_nested() as tried:
+        if insert_new(connection, kind.table, rows) == len(rows):
+            return range(len(rows))
+        # Some were there. To ask which is too dear to be done always: they are inserted once more.
+        tried.rollback()
+    telling = insert(connection, kind.table).on_conflict_do_nothing().returning(kind.table.c[kind.key])
+    new = set(connection.execute(telling, rows).scalars())
+    first = {row[kind.key]: place for place, row in reversed(list(enumerate(rows)))}
+    return sorted(place for key, place in first.items() if key in new)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> int:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table, inspect, select, text
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import CreateColumn
 
-from data import tables
+from data import daily, tables
 from data.dialects import lock_shape
 from data.tables import storage
 from keepfit.spec import Project
@@ -35,6 +35,14 @@ def known_features(connection: Connection, project: Project) -> Mapping[str, int
     wanted = {name: numbers.get((name, storage(c.kind))) for name, c in project.features.items()}
     found = {name: number for name, number in wanted.items() if number is not None}
     return found if len(found) == len(wanted) else None
+
+
+def all_features(connection: Connection, project: str, table: str) -> Mapping[int, str]:
+    """Say of each feature's number that a project's table has, lost ones too, how its values are stored."""
+    known = tables.features
+    rows = connection.execute(select(known.c.number, known.c.kind).where(known.c.project == project)).all()
+    present = {column["name"] for column in inspect(connection).get_columns(table)}
+    return {row.number: storage(row.kind) for row in rows if f"f{row.number}" in present}
 
 
 def make_features(connection: Connection, project: Project) -> Mapping[str, int]:
@@ -67,6 +75,7 @@ def make_table(connection: Connection, project: Project) -> Table:
     missing = _missing(connection, table)
     if len(missing) == len(table.columns):
         table.create(connection)
+        daily.begin(connection, project.name)
         return table
     for name in missing:
         added = CreateColumn(table.c[name]).compile(dialect=connection.dialect)

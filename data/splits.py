@@ -1,4 +1,8 @@
-"""Train and holdout in time order: what a model learns from, and the newest part, on which it is judged."""
+"""Train and holdout in time order: what a model learns from, and the newest part, on which it is judged.
+
+An example's time is when it was predicted; where labels wait, when it became ripe. Long waits are then
+in the holdout as often as among predictions, and neither part is cut off from its late labels.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +40,10 @@ def split(
         since = max(since, snapshot_until - (snapshot_until - oldest) / _FIRST_SHARE)
     else:
         since = max(since, champion_trained_until)
-    parts = Split(examples.between(None, since), examples.between(since, None), since)
+    newest = (
+        examples.facts["ripe_at" if "ripe_at" in examples.facts else "predicted_at"] >= since
+    ).to_numpy()
+    parts = Split(examples.where(~newest), examples.where(newest), since)
     for name, part in (("train", parts.train), ("holdout", parts.holdout)):
         if len(part) < project.min_rows:
             raise SnapshotTooSmall(

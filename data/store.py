@@ -13,7 +13,7 @@ from sqlalchemy import CompoundSelect, Connection, Engine, Select, Table, inspec
 from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from data import audit, dialects, repeats, shape, tables
+from data import audit, daily, dialects, repeats, shape, tables
 from data.records import Label, Prediction, Rejected, now
 from data.rows import label_row, prediction_row, rejected_row
 from data.tables import microseconds
@@ -113,7 +113,9 @@ class Store:
         Raises AlreadyTaken, and keeps nothing, when the source was taken in by somebody else.
         """
         # Shaped before the transaction: whoever else writes waits only for the writing.
-        shaped = self._shaped(project, batch)
+        tally = daily.Tally(self.predictions(project))
+        shaped = self._shaped(project, batch, tally)
+        counted = tally.segments()
         refused = [rejected_row(project, rejected) for rejected in batch.rejected]
         with self.transaction() as connection:
             if move is not None:
@@ -126,6 +128,9 @@ class Store:
             if file is not None:
                 _remember_file(connection, project.name, file)
             predictions, labels = (repeats.keep_once(connection, kind, rows) for kind, rows in shaped)
+            if predictions.new < len(batch.predictions):
+                counted = tally.segments(predictions.places)
+            daily.keep(connection, project.name, counted)
             source = move.file.name if move is not None else file.name if file is not None else ""
             refused += [
                 rejected_row(project, Rejected(kind, _content(records[place]), reason, source, now()))
@@ -144,7 +149,7 @@ class Store:
 
     def contradiction(self, project: Project, batch: Batch) -> str | None:
         """Say why a batch of few records contradicts what is there under their ids, or None."""
-        shaped = self._shaped(project, batch)
+        shaped = self._shaped(project, batch, daily.Tally(self.predictions(project)))
         with self.reading() as connection:
             found = [repeats.contradictions(connection, kind, rows) for kind, rows in shaped]
         return next((reason for reasons in found for reason in reasons.values()), None)
@@ -203,10 +208,12 @@ class Store:
             ]
         return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 
-    def _shaped(self, project: Project, batch: Batch) -> list[tuple[repeats.Kind, list[dict[str, Any]]]]:
+    def _shaped(
+        self, project: Project, batch: Batch, tally: daily.Tally
+    ) -> list[tuple[repeats.Kind, list[dict[str, Any]]]]:
         table, numbers = self.predictions(project), self.feature_numbers(project)
         outputs = project.target.outputs
-        predicted = [prediction_row(p, numbers, outputs) for p in batch.predictions]
+        predicted = [tally.add(prediction_row(p, numbers, outputs)) for p in batch.predictions]
         labelled = [label_row(project, label) for label in batch.labels]
         return [
             (repeats.kind_of_predictions(table, numbers), predicted),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     TypeDecorator,
@@ -185,6 +186,29 @@ holds = Table(
     Column("reason", Words, nullable=False),
     Column("released_at", BigInteger),
     Column("released_because", Words),
+)
+profiles = Table(
+    # What predictions hold, counted when they came in: the segments of a day add up, whoever wrote them.
+    "profiles",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("project", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("known_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("profiles_by_day", "project", "day"),
+)
+profiled = Table(
+    # From which day on the profiles of a project are whole; what is older was never asked for.
+    "profiled",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("format", Integer, nullable=False),
+    Column("since_day", Integer, nullable=False),
 )
 
 

@@ -36,7 +36,7 @@ from tasks.reconcile import settle_latest
 from tasks.register import Candidate, fetch, lock_hash, recipe, register, release
 from tasks.screen import screen
 from tasks.swap import Swap, promote
-from tasks.train import train
+from tasks.train import takes_weights, train
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +87,7 @@ class Turn:
                 champion=self.champion.version if self.champion else None,
                 snapshot_id=self.snapshot.snapshot_id,
                 sources=self.sources,
+                maturity=self.snapshot.maturity,
             ),
             **told,  # pyright: ignore[reportArgumentType]
         )
@@ -100,6 +101,8 @@ class Challenge:
     parts: Split
     evaluation: Evaluation
     verdict: Verdict
+    drawn: bool
+    """Whether its estimator takes no weights, and learned from rows that were drawn by them."""
 
 
 @flow(name="retrain", validate_parameters=True)
@@ -180,9 +183,9 @@ def _challenge(turn: Turn, champion: Bundle | None) -> Challenge:
     )
     candidate = Candidate(converted, parts.train.features, lineage)
     evaluation = step(evaluate)(project, parts.holdout, estimator, candidate.bundle(turn.loop, 0), champion)
-    return Challenge(
-        candidate.scored(evaluation.challenger), parts, evaluation, decide(project, evaluation, turn.sources)
-    )
+    verdict = decide(project, evaluation, turn.sources)
+    drawn = parts.train.weights() is not None and takes_weights(estimator) is None
+    return Challenge(candidate.scored(evaluation.challenger), parts, evaluation, verdict, drawn)
 
 
 def _swapped(turn: Turn, bundle: Bundle, decision: Decision) -> Decision:
@@ -209,7 +212,9 @@ def _swapped(turn: Turn, bundle: Bundle, decision: Decision) -> Decision:
 
 def _told(turn: Turn, challenge: Challenge) -> Decision:
     evaluation, gain = challenge.evaluation, challenge.evaluation.gain
+    drawn = "the estimator takes no weights and learned from rows drawn by them" if challenge.drawn else None
     return turn.decision(
+        maturity="; ".join(filter(None, (turn.snapshot.maturity, drawn))) or None,
         reasons=challenge.verdict.reasons,
         objections=challenge.verdict.objections,
         rows_train=len(challenge.parts.train),
@@ -257,4 +262,6 @@ def page(decision: Decision) -> str:
             champion = f"{beside[name]:.4f}" if name in beside else "none yet"
             lines.append(f"| {plain(name)} | {score:.4f} | {champion} |")
     lines += ["", f"Learned from {decision.rows_train} examples, judged on {decision.rows_holdout}."]
+    if decision.maturity is not None:
+        lines += ["", f"Labels wait: {plain(decision.maturity)}."]
     return "\n".join(lines)

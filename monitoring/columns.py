@@ -1,14 +1,28 @@
 """The columns of two data frames, read as what they are declared to be, or the reason why not."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from keepfit.spec import Column, Project
-from monitoring.profiles import Values
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of text: the place of each row's text in `names`, -1 where it is missing."""
+
+    places: NDArray[np.int32]
+    names: tuple[str, ...]
+
+
+Values = NDArray[np.floating] | Texts
+"""A column as it is judged: numbers (missing: NaN) or texts."""
 
 
 class WindowValues(NamedTuple):
@@ -64,36 +78,66 @@ def read_windows(
 
 
 def _read_column(frame: pd.DataFrame, name: str, column: Column) -> Values | str:
-    """Take a column as numbers (missing: NaN) or text (missing: None), or say why it cannot be taken."""
+    """Take a column as numbers (missing: NaN) or text, or say why it cannot be taken."""
     if name not in frame.columns:
         return "is missing"
     values = frame[name]
     if isinstance(values, pd.DataFrame):
         return "is there twice"
-    return _as_text(values) if column.kind == "category" else _as_numbers(values, flag=column.kind == "flag")
+    return _as_texts(values) if column.kind == "category" else _as_numbers(values, flag=column.kind == "flag")
 
 
-def _as_text(values: pd.Series) -> Values | str:
-    held = _held(values)
-    if held not in ("string", "empty") and values.notna().any():
+def _as_texts(values: pd.Series) -> Texts | str:
+    try:
+        places, found = _numbered(values)
+    except TypeError:  # lists and the like, which are equal to nothing
+        return "has values of several kinds where text is expected"
+    if len(found) == 0:
+        return Texts(places, ())
+    held = pd.api.types.infer_dtype(found, skipna=True)
+    if held not in ("string", "empty"):
         return f"has {_named(held)} where text is expected"
-    text = values.astype(object).to_numpy(copy=True)
-    text[np.asarray(pd.isna(text) | (text == ""), dtype=bool)] = None
-    return text
+    names = tuple(found.tolist())
+    if "" in names:  # how a missing category reaches a model
+        places = np.where(places == names.index(""), np.int32(-1), places)
+    return Texts(places, names)
 
 
-def _as_numbers(values: pd.Series, *, flag: bool) -> Values | str:
+def _numbered(values: pd.Series) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
+    """Number the distinct values in the order in which they come, -1 where missing."""
+    if isinstance(values.dtype, pd.StringDtype):
+        # Arrow counts text without Python's objects, and lets another thread work meanwhile.
+        chunks = pa.chunked_array(pa.array(values)).dictionary_encode().combine_chunks()
+        coded = chunks.chunk(0) if isinstance(chunks, pa.ChunkedArray) else chunks
+        places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return places.astype(np.int32, copy=False), np.array(coded.dictionary.to_pylist(), dtype=object)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        # Categories that no row holds are none of the column's.
+        held, places = np.unique(values.cat.codes.to_numpy(), return_inverse=True)
+        lost = int((held < 0).any())
+        names = values.cat.categories.to_numpy(dtype=object)[held[lost:]]
+        return (places - lost).astype(np.int32), names
+    places, found = pd.factorize(values.astype(object).to_numpy())
+    return places.astype(np.int32), np.asarray(found, dtype=object)
+
+
+def _as_numbers(values: pd.Series, *, flag: bool) -> NDArray[np.floating] | str:
     if not values.notna().any():  # of whatever type: an all-null column may come as any
         return np.full(len(values), np.nan)
     held, expected = _held(values), "true or false is" if flag else "numbers are"
     allowed = (*_NUMBERS, "boolean") if flag else _NUMBERS
     if held not in allowed:
         return f"has {_named(held)} where {expected} expected"
-    try:
-        numbers = values.to_numpy(np.float64, na_value=np.nan)
-    except OverflowError:
-        return "has a number too large to compute with"
-    if flag and not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
+    if values.dtype.kind == "f" and isinstance(values.dtype, np.dtype):
+        numbers = values.to_numpy()
+    else:
+        try:
+            numbers = values.to_numpy(np.float64, na_value=np.nan)
+        except OverflowError:
+            return "has a number too large to compute with"
+        except (TypeError, ValueError):
+            return f"has values where {expected} expected"
+    if flag and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
         return "has other numbers than 0 and 1 where true or false is expected"
     return numbers
 
@@ -113,11 +157,11 @@ def _held(values: pd.Series) -> str:
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.cat.categories.to_series()
     # What the type says already need not be looked for in a million rows.
-    return (
-        "string"
-        if isinstance(values.dtype, pd.StringDtype)
-        else pd.api.types.infer_dtype(values, skipna=True)
-    )
+    if isinstance(values.dtype, pd.StringDtype):
+        return "string"
+    if values.dtype.kind in "fiub":
+        return {"f": "floating", "b": "boolean"}.get(values.dtype.kind, "integer")
+    return pd.api.types.infer_dtype(values, skipna=True)
 
 
 def _named(held: str) -> str:

@@ -12,13 +12,14 @@ from monitoring.resampling import (
     MIN_DAYS,
     RESAMPLES,
     SLOW_RESAMPLES,
+    DayScores,
     Interval,
     day_scores,
     draw_days,
     percentile_interval,
     unknown,
 )
-from monitoring.scoring import Labels, score_metric
+from monitoring.scoring import Labels, Numbers, score_metric
 
 
 @dataclass(frozen=True)
@@ -56,31 +57,32 @@ class Gain:
 def compare(
     project: Project,
     y_true: Labels,
-    challenger_answer: Labels,
-    champion_answer: Labels,
+    given: tuple[Labels, Labels],
     days: NDArray[Any],
+    weight: Numbers | None = None,
     resamples: int | None = None,
 ) -> Gain:
     """Measure the challenger's gain on the primary metric by a paired bootstrap over days.
 
-    Answers are shaped as in `score`; `days` numbers the day of each row, in any way. Each resample
-    draws whole days with replacement, the same for both models, so that what makes a day easy or hard
-    cancels. Without `resamples` there are 2,000, or 200 where the metric must be computed anew on the
-    rows of each. A NaN anywhere, or fewer than five days, gives no interval: it counts against the
-    challenger.
+    `given` are the challenger's answers and the champion's, shaped as in `score`; `days` numbers the day
+    of each row, in any way, and a row counts as often as its `weight` [n] says. Each resample draws whole
+    days with replacement, the same for both models, so that what makes a day easy or hard cancels.
+    Without `resamples` there are 2,000, or 200 where the metric must be computed anew on the rows of each.
+    A NaN anywhere, or fewer than five days, gives no interval: it counts against the challenger.
     """
     metric = project.metrics[0]
-    value = score_metric(project, metric, y_true, challenger_answer) - score_metric(
-        project, metric, y_true, champion_answer
-    )
+    ours, theirs = (score_metric(project, metric, y_true, answer, weight) for answer in given)
     _, day = np.unique(np.asarray(days), return_inverse=True)
     count = int(day.max()) + 1 if len(day) else 0
-    found = _interval(project, (y_true, challenger_answer, champion_answer), day, resamples)
-    if found.unknown is None and math.isnan(value):
+    found = unknown("the holdout has no rows")
+    if len(day):
+        ours_by_day, theirs_by_day = (day_scores(project, y_true, answer, day, weight) for answer in given)
+        found = _interval(project, (ours_by_day, theirs_by_day), count, resamples)
+    if found.unknown is None and math.isnan(ours - theirs):
         found = unknown("the metric is not defined on the holdout")
     return Gain(
         project.primary,
-        value,
+        ours - theirs,
         found.low,
         found.high,
         project.confidence,
@@ -91,14 +93,9 @@ def compare(
 
 
 def _interval(
-    project: Project, parts: tuple[Labels, Labels, Labels], day: NDArray[np.intp], resamples: int | None
+    project: Project, scores: tuple[DayScores | None, DayScores | None], count: int, resamples: int | None
 ) -> Interval:
-    y_true, challenger_answer, champion_answer = parts
-    if len(day) == 0:
-        return unknown("the holdout has no rows")
-    count = int(day.max()) + 1
-    challenger = day_scores(project, y_true, challenger_answer, day)
-    champion = day_scores(project, y_true, champion_answer, day)
+    challenger, champion = scores
     if challenger is None or champion is None:
         return unknown("a label or an answer is missing or is not a number")
     if count < MIN_DAYS:

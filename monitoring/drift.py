@@ -1,90 +1,40 @@
 """Two windows -> DriftVerdict: has the world moved, by how much, and can that be said at all.
 
 Every column has one statistic for its values, one for what is missing and, for categories, one for what
-the reference never saw. All are computed from counts per block of rows, for the windows as they are
-and for windows of blocks dealt at random; the p-values are adjusted over all statistics at once. Drift
-is what is significant *and* moves at least a given share of the rows.
+the reference never saw; a classifier looks at all columns together. All are computed from blocks of rows, for
+the windows as they are and for windows of blocks dealt at random; the p-values are adjusted over all
+statistics at once. Drift is what is significant *and* moves at least a given share of the rows.
 
-A limit: the test asks whether the current days could as well have been reference days. Weekdays are
-alike in both windows when these hold whole weeks, but a season is drift: February differs from January,
-each year, and the verdict says so. It also takes one day as independent of the next, so a slow wave that
-outlasts the current window (weather, a sale) counts as drift. Whether it harms is `performance`'s question.
+A limit: the test asks whether the current rows could as well have been reference rows. Weekdays change places
+with themselves, but a season is drift: February differs from January, each year, and the verdict says so.
+Whether it harms is `performance`'s question.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from keepfit.spec import Column, Project
-from monitoring.columns import WindowValues, answer_names, infer_columns, label_name, read_windows
-from monitoring.permutation import (
-    Blocking,
-    adjusted_p_values,
-    assignments,
-    block_by_days,
-    block_by_rows,
-    smallest_p,
-)
-from monitoring.statistic import Statistic, measure_columns
-from monitoring.wording import What, describe_counts, describe_numbers, share
+from monitoring.coding import Coded, code
+from monitoring.columns import answer_names, infer_columns, label_name, read_windows
+from monitoring.dependence import Memory, row_memory
+from monitoring.permutation import Blocking, block_by_days, block_by_rows, resolves
+from monitoring.profiles import Profile, profile
+from monitoring.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
+from monitoring.wording import share
 
 if TYPE_CHECKING:
     from data.examples import Examples
 
+__all__ = ["DriftVerdict", "Finding", "Limits", "cannot_say", "judge", "judge_examples"]
+
 _MATURED = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a difference is worth a word: its p-value below `p_value` and its effect at least `effect`."""
-
-    p_value: float = 0.01
-    effect: float = 0.1
-    min_rows: int = 200
-    resamples: int = 999
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is known of one column: whether it drifted, and what moved most.
-
-    `effect` is the share of rows that moved, from 0 to 1; `p_value` is adjusted over all columns.
-    `drift`, `effect` and `p_value` are None where nothing can be said.
-    """
-
-    column: str
-    drift: bool | None
-    words: str
-    what: What | None = None
-    effect: float | None = None
-    p_value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftVerdict:
-    """Whether the current window drifted from the reference; `drift` is None for "cannot say".
-
-    `findings` come drifted ones first, then those about which nothing can be said, then by size.
-    `p_value` is that of the strangest column, before the margin. `blocks` is what changed places.
-    """
-
-    drift: bool | None
-    p_value: float | None
-    findings: tuple[Finding, ...]
-    reasons: tuple[str, ...]
-    reference_rows: int
-    current_rows: int
-    blocks: Literal["days", "rows"] | None = None
-
-
-def cannot_say(reason: str, reference_rows: int, current_rows: int) -> DriftVerdict:
-    """Give the verdict that there is none, because of `reason`."""
-    return DriftVerdict(None, None, (), (reason,), reference_rows, current_rows)
+_THREADS = 2
 
 
 def judge(  # noqa: PLR0913 - the one call a person makes from Python, all settings by keyword
@@ -96,7 +46,7 @@ def judge(  # noqa: PLR0913 - the one call a person makes from Python, all setti
     blocks_current: NDArray[Any] | None = None,
     p_value: float = 0.01,
     effect: float = 0.1,
-    min_rows: int = 200,
+    min_rows: int = 30,
     resamples: int = 999,
     seed: int = 0,
 ) -> DriftVerdict:
@@ -145,13 +95,7 @@ def judge_examples(
         columns[label] = kinds[project.target.kind](optional=True)
         for frame, examples in zip(frames, (reference, current), strict=True):
             frame[label] = _labels(project, examples)
-    limits = Limits(
-        1 / project.windows_per_false_alarm,
-        project.drift_effect,
-        project.min_rows,
-        max(999, 10 * project.windows_per_false_alarm),
-        project.seed,
-    )
+    limits = Limits.of(project)
     verdict = _judge(frames, columns, (reference.days(), current.days()), limits, may_lack=frozenset({label}))
     return replace(verdict, reasons=(*verdict.reasons, *left))
 
@@ -168,23 +112,37 @@ def _judge(
     rows = (len(reference), len(current))
     if refusal := _refusal(rows, limits):
         return cannot_say(refusal, *rows)
-    blocking, remarks = _blocking(rows, blocks, limits)
-    if smallest_p(blocking, limits.resamples) >= limits.p_value:
-        tried = f"{limits.resamples} permutations of {blocking.permuted} blocks"
-        return cannot_say(f"cannot say: {tried} give no p-value below {limits.p_value:g}", *rows)
+    remarks: list[str] = []
     if columns is None:
-        columns, left = infer_columns(reference, current)
-        remarks += left
+        columns, remarks = infer_columns(reference, current)
     elif extra := [str(c) for c in {*reference.columns, *current.columns} if c not in columns]:
         remarks.append(f"not judged, as the project does not name them: {', '.join(sorted(extra))}")
-    read = {name: read_windows(reference, current, name, column) for name, column in columns.items()}
-    refused = {n: why for n, why in read.items() if isinstance(why, str)}
-    unread = [Finding(str(n), None, f"cannot say: {n} {why}") for n, why in refused.items()]
-    values = {n: v for n, v in read.items() if not isinstance(v, str)}
-    dealt = assignments(blocking, limits.resamples, limits.seed)
-    statistics = measure_columns(values, columns, blocking.block, dealt, may_lack)
-    found = _findings(statistics, values, blocking, limits)
-    return _verdict([*found, *unread], remarks, rows, blocking.kind)
+    kinds = dict(columns)
+
+    def read(name: str) -> Coded | str:
+        windows = read_windows(reference, current, name, kinds[name])
+        return windows if isinstance(windows, str) else code(kinds[name].kind, windows)
+
+    # Most of the work is done by numpy and Arrow, which let another thread work meanwhile.
+    with ThreadPoolExecutor(_THREADS) as threads:
+        found = dict(zip(kinds, threads.map(read, kinds), strict=True))
+        coded = {name: each for name, each in found.items() if isinstance(each, Coded)}
+        blocking, memory, why = _blocking(coded, rows, blocks, limits)
+        if memory is not None:
+            long = _too_long(coded, memory, rows, limits)
+            if 0 < len(long) < len(coded):  # a running number, such as a row's: not for all others
+                found |= dict.fromkeys(long, "goes on from row to row for longer than these windows can tell")
+                coded = {name: each for name, each in coded.items() if name not in long}
+                blocking, memory, why = _blocking(coded, rows, blocks, limits)
+        counted = threads.map(lambda each: profile(each, blocking), coded.values())
+        profiles: dict[str, Profile] = dict(zip(coded, counted, strict=True))
+    widening = {} if memory is None else dict(zip(coded, _wider(memory, blocking, rows), strict=True))
+    unread = tuple(
+        Finding(str(n), None, f"cannot say: {n} {each}") for n, each in found.items() if isinstance(each, str)
+    )
+    whole = {name: each for name, each in coded.items() if name not in may_lack}
+    told = (*remarks, *why)
+    return judge_profiles(Case(profiles, blocking, rows, whole, widening, unread, told, may_lack), limits)
 
 
 def _of_one_version(reference: "Examples", current: "Examples") -> bool:
@@ -207,59 +165,31 @@ def _refusal(rows: tuple[int, int], limits: Limits) -> str | None:
 
 
 def _blocking(
-    rows: tuple[int, int], days: tuple[NDArray[Any], NDArray[Any]] | None, limits: Limits
-) -> tuple[Blocking, list[str]]:
-    if days is None:
-        return block_by_rows(*rows, limits.seed), []
-    by_days = block_by_days(*days)
-    if by_days is not None:
-        return by_days, []
-    counts = " and ".join(str(len(pd.unique(window))) for window in days)
-    why = f"rows were taken as independent: windows of {counts} days are too short to compare days"
-    return block_by_rows(*rows, limits.seed), [why]
+    coded: Mapping[str, Coded],
+    rows: tuple[int, int],
+    days: tuple[NDArray[Any], NDArray[Any]] | None,
+    limits: Limits,
+) -> tuple[Blocking, Memory | None, list[str]]:
+    """Choose blocks: days where there are enough of them, otherwise rows, by how long they remember."""
+    why: list[str] = []
+    if days is not None:
+        by_days = block_by_days(*days)
+        if by_days is not None:
+            return by_days, None, why
+        counts = " and ".join(str(len(pd.unique(window))) for window in days)
+        why.append(f"rows were compared, and not days: windows of {counts} days are too short for that")
+    memory = row_memory(list(coded.values()), rows[0], limits.seed)
+    return block_by_rows(*rows, memory, limits.p_value), memory, why
 
 
-def _findings(
-    statistics: list[Statistic], values: Mapping[str, WindowValues], blocking: Blocking, limits: Limits
-) -> list[Finding]:
-    if not statistics:
+def _too_long(coded: Mapping[str, Coded], memory: Memory, rows: tuple[int, int], limits: Limits) -> list[str]:
+    """Name the columns that remember for too long to be judged, where the windows cannot be for them."""
+    if resolves(*rows, memory, limits.p_value):
         return []
-    p_values = adjusted_p_values(np.column_stack([s.values for s in statistics]))
-    best: dict[str, tuple[tuple[bool, float, float], Statistic]] = {}
-    for statistic, p in zip(statistics, p_values.tolist(), strict=True):
-        moved = p < limits.p_value and statistic.effect >= limits.effect
-        # Of one column the statistic that moved speaks, then the less likely one, then the larger.
-        rank = (not moved, p, -statistic.effect)
-        if statistic.column not in best or rank < best[statistic.column][0]:
-            best[statistic.column] = (rank, statistic)
-    return [
-        Finding(str(name), not still, _words(s, values[name], blocking), s.what, s.effect, p)
-        for name, ((still, p, _), s) in best.items()
-    ]
+    alone = [Memory(each[None]) for each in memory.correlation]
+    return [n for n, m in zip(coded, alone, strict=True) if not resolves(*rows, m, limits.p_value)]
 
 
-def _words(statistic: Statistic, windows: WindowValues, blocking: Blocking) -> str:
-    name, counted = statistic.column, statistic.profile
-    numbers = statistic.what == "values" and counted.kind == "number"
-    if numbers and not any(pd.isna(held).all() for held in windows):
-        before, after = (held.astype(np.float64, copy=False) for held in windows)
-        return describe_numbers(name, before, after)
-    return describe_counts(name, statistic.what, counted, blocking.reference_blocks)
-
-
-def _verdict(
-    findings: list[Finding], remarks: list[str], rows: tuple[int, int], kind: Literal["days", "rows"]
-) -> DriftVerdict:
-    order = {True: 0, None: 1, False: 2}
-    ordered = tuple(sorted(findings, key=lambda f: (order[f.drift], -(f.effect or 0.0), f.column)))
-    judged = [f.p_value for f in ordered if f.p_value is not None]
-    moved = [f.words for f in ordered if f.drift]
-    unsaid = [f.words for f in ordered if f.drift is None]
-    drift = True if moved else (None if unsaid or not judged else False)
-    reasons = [*moved, *unsaid, *remarks]
-    if drift is False:
-        most = f"{ordered[0].column}, by {share(ordered[0].effect or 0.0)} of its rows"
-        reasons.insert(0, f"no column moved both surely and far enough; the farthest is {most}")
-    if not findings:
-        reasons.insert(0, "cannot say: there is no column to judge")
-    return DriftVerdict(drift, min(judged, default=None), ordered, tuple(reasons), *rows, kind)
+def _wider(memory: Memory, blocking: Blocking, rows: tuple[int, int]) -> list[float]:
+    """Tell of each column how much wider chance is than the blocks show, which remember less."""
+    return np.sqrt((memory.phi(min(rows)) / memory.phi(blocking.rows)).clip(1)).tolist()

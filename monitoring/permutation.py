@@ -6,18 +6,29 @@ and Molecular Biology 9 (2010). Single-step max-T: Westfall and Young, Resamplin
 """
 
 from dataclasses import dataclass
-from math import comb
+from functools import cached_property
+from math import comb, prod
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from monitoring.dependence import Memory
+
 MIN_DAYS = 7
 """A window of fewer days holds no whole week, and leaves too few ways to permute them."""
 
 ROW_BLOCKS = 600
 MIN_ROW_BLOCKS = 10
+"""Blocks of the smaller window, where rows remember little enough to cut it into so many."""
+
+_FADED = 0.93
+"""Blocks are long enough when the variance of a block's mean tells so much of that of the window's mean."""
+_LEAST = 0.7
+"""And too short to tell it at all below so much of it."""
+_RESOLVED = 10
+"""How many times the permutations should outnumber 1 / level."""
 
 Numbers = NDArray[np.float64]
 
@@ -27,60 +38,131 @@ class Blocking:
     """Which block each row is in: the reference's blocks come first, then the current window's.
 
     `block` is of the rows of both windows, the reference's first, and -1 for a row that is left out.
+    `rows` is how many are in a block, 0 where blocks are of several sizes. `days` [blocks] are the
+    calendar's, since 1970, where they are known.
     """
 
     block: NDArray[np.intp]
     reference_blocks: int
     current_blocks: int
     kind: Literal["days", "rows"]
+    rows: int = 0
+    days: NDArray[np.int64] | None = None
+
+    @property
+    def stratum(self) -> NDArray[np.int64] | None:
+        """Which blocks change places with each other: those of one weekday; all where it is None."""
+        return None if self.days is None else self.days % MIN_DAYS
+
+    @cached_property
+    def runs(self) -> list[tuple[int, int, int]]:
+        """Stretches of rows of one block: its number, the first row and the one after the last."""
+        begin = np.flatnonzero(self.block[1:] != self.block[:-1]) + 1
+        starts = np.concatenate([[0], begin]) if len(self.block) else begin
+        ends = np.append(starts[1:], len(self.block))
+        kept = self.block[starts] >= 0
+        return [*zip(*(each[kept].tolist() for each in (self.block[starts], starts, ends)), strict=True)]
 
     @property
     def permuted(self) -> int:
         """How many blocks change places."""
         return self.reference_blocks + self.current_blocks
 
+    def arrangements(self) -> int:
+        """How many ways there are to change places."""
+        if self.stratum is None:
+            return comb(self.permuted, self.current_blocks)
+        among = np.bincount(self.stratum)
+        current = np.bincount(self.stratum[self.reference_blocks :], minlength=len(among))
+        return prod(comb(n, k) for n, k in zip(among.tolist(), current.tolist(), strict=True))
+
 
 def block_by_days(reference: NDArray[Any], current: NDArray[Any]) -> Blocking | None:
     """Make a block of each day of each window; None where a window has too few days.
 
-    A day in both windows is a block in each.
+    A day in both windows is a block in each. Days that are whole numbers change places with the same
+    weekday only, so that a window of ten days is not told from the others by its two Mondays.
     """
     code_r, days_r = pd.factorize(reference, sort=True)
     code_c, days_c = pd.factorize(current, sort=True)
     if len(days_r) < MIN_DAYS or len(days_c) < MIN_DAYS or (code_r < 0).any() or (code_c < 0).any():
         return None
-    return Blocking(np.concatenate([code_r, code_c + len(days_r)]), len(days_r), len(days_c), "days")
+    block = np.concatenate([code_r, code_c + len(days_r)])
+    days = [np.asarray(days) for days in (days_r, days_c)]
+    known = np.concatenate(days).astype(np.int64) if all(d.dtype.kind in "iu" for d in days) else None
+    return Blocking(block, len(days_r), len(days_c), "days", days=known)
 
 
-def block_by_rows(reference: int, current: int, seed: int) -> Blocking:
-    """Deal the rows of each window at random into blocks of about equal size.
+def block_by_rows(reference: int, current: int, memory: Memory, level: float) -> Blocking:
+    """Cut each window into blocks of neighbours of one size; what is left over is the oldest.
 
-    Permuting random groups of independent rows is as valid as permuting the rows, and costs less. Of a
-    window that is a hundred times the other a random part is enough.
+    Blocks are short where rows are independent, and otherwise long enough for the variance of their means
+    to tell that of the windows'; as long as the smaller window where it is too short for that, which is
+    exact however long rows remember, but gives few p-values.
     """
-    rng = np.random.default_rng(seed)
     smaller = min(reference, current)
-    size = max(1.0, min((reference + current) / ROW_BLOCKS, smaller / MIN_ROW_BLOCKS))
-    groups_r, groups_c = max(1, round(reference / size)), max(1, round(current / size))
-    dealt_r = rng.permutation(reference) * groups_r // reference
-    dealt_c = rng.permutation(current) * groups_c // current
-    kept_r, kept_c = min(groups_r, 2 * ROW_BLOCKS), min(groups_c, 2 * ROW_BLOCKS)
-    block_r = np.where(dealt_r < kept_r, dealt_r, -1)
-    block_c = np.where(dealt_c < kept_c, dealt_c + kept_r, -1)
-    return Blocking(np.concatenate([block_r, block_c]), kept_r, kept_c, "rows")
+    blocks = _smaller_blocks(smaller, reference + current, memory, level)
+    size = smaller // blocks
+    # Of a window that is a hundred times the other, blocks that are evenly spaced are enough.
+    kept = [_spaced(window, size) for window in (reference, current)]
+    block = np.full(reference + current, -1, np.intp)
+    for starts, before in zip(kept, (0, len(kept[0])), strict=True):
+        begin = starts + (reference if before else 0)
+        block[(begin[:, None] + np.arange(size)).ravel()] = np.repeat(before + np.arange(len(starts)), size)
+    return Blocking(block, len(kept[0]), len(kept[1]), "rows", size)
+
+
+def resolves(reference: int, current: int, memory: Memory, level: float) -> bool:
+    """Say whether windows of so many rows can give a p-value below the level."""
+    smaller, rows = min(reference, current), reference + current
+    blocks = _smaller_blocks(smaller, rows, memory, level)
+    return comb(rows // (smaller // blocks), blocks) * level > 1
+
+
+def _smaller_blocks(smaller: int, rows: int, memory: Memory, level: float) -> int:
+    """Say into how many blocks the smaller window is cut."""
+    whole = memory.phi(smaller)
+
+    def told(blocks: int) -> float:
+        return float((memory.phi(smaller // blocks) / whole).min(initial=1.0))
+
+    few = max(1.0, min(rows / ROW_BLOCKS, smaller / MIN_ROW_BLOCKS))
+    enough = min(smaller, round(smaller / few))
+    for blocks in sorted({max(1, round(enough / 1.25**step)) for step in range(40)}, reverse=True):
+        if blocks < MIN_ROW_BLOCKS:
+            break
+        if told(blocks) >= _FADED:
+            return blocks
+    ratio = rows / smaller
+    for blocks in range(1, min(MIN_ROW_BLOCKS, smaller) + 1):
+        if blocks > 1 and told(blocks) < _LEAST:
+            return blocks - 1
+        if comb(int(ratio * blocks), blocks) >= _RESOLVED / level:
+            return blocks
+    return min(smaller, MIN_ROW_BLOCKS)
+
+
+def _spaced(window: int, size: int) -> NDArray[np.intp]:
+    """Give the first row of each block, from the newest back; of very many, some that are evenly spaced."""
+    starts = np.arange(window % size, window - size + 1, size)
+    return starts[:: -(-len(starts) // (2 * ROW_BLOCKS))]
 
 
 def smallest_p(blocking: Blocking, resamples: int) -> float:
     """Tell the smallest p-value that these blocks and so many permutations can give."""
-    return max(1 / (resamples + 1), 1 / comb(blocking.permuted, blocking.current_blocks))
+    return max(1 / (resamples + 1), 1 / blocking.arrangements())
 
 
 def assignments(blocking: Blocking, resamples: int, seed: int) -> Numbers:
     """Assign blocks to the current window, [1 + resamples, permuted]: as observed, then at random."""
     rng = np.random.default_rng(seed)
-    observed = np.arange(blocking.permuted) >= blocking.reference_blocks
-    shuffled = rng.permuted(np.tile(observed, (resamples, 1)), axis=1)
-    return np.vstack([observed, shuffled]).astype(np.float64)
+    observed = (np.arange(blocking.permuted) >= blocking.reference_blocks).astype(np.float64)
+    dealt = np.tile(observed, (resamples + 1, 1))
+    stratum = np.zeros(blocking.permuted, np.intp) if blocking.stratum is None else blocking.stratum
+    for each in np.unique(stratum):
+        places = np.flatnonzero(stratum == each)
+        dealt[1:, places] = rng.permuted(dealt[1:, places], axis=1)
+    return dealt
 
 
 def adjusted_p_values(statistics: Numbers) -> Numbers:

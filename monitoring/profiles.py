@@ -2,23 +2,23 @@
 
 import zlib
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-Counts = NDArray[np.float64]
-Blocks = NDArray[np.intp]
+from monitoring.coding import Coded, Kind
+from monitoring.permutation import Blocking
 
-NUMBER_BINS = 64
+Counts = NDArray[np.float64]
+
 TOP_CATEGORIES = 100
 REST_BINS = 28
 """Rarer categories share this many bins by a hash of their text."""
-MOST_CATEGORIES = 20_000
-"""More than these are counted by the hash of their text alone."""
 
 _CHUNK = 1_024
+_FEW_BLOCKS = 6
+_MANY_RUNS = 4_096
+"""Stretches of one block that are counted one by one; more are counted row by row."""
 
 
 @dataclass(frozen=True)
@@ -28,40 +28,36 @@ class Profile:
     `counts` is [blocks, bins] of the rows that hold a value; `missing` [blocks] of those that do not.
     Bins of numbers are in their order. Those of categories are one per category, named by
     `categories`; `coarse` says which of the bins of a distance each belongs to. `hashed` is the number
-    of categories where there were too many to count each, otherwise 0.
+    of categories where there were too many to count each, otherwise 0. `quantiles` are as of `Coded`.
     """
 
-    kind: Literal["number", "category", "flag"]
+    kind: Kind
     counts: Counts
     missing: Counts
     categories: tuple[str, ...] = ()
     coarse: NDArray[np.intp] | None = None
     hashed: int = 0
+    quantiles: NDArray[np.float64] | None = None
 
 
-Values = NDArray[np.float64] | NDArray[np.object_]
-"""A column as it is judged: numbers (missing: NaN) or text (missing: None)."""
+def profile(column: Coded, blocking: Blocking) -> Profile:
+    """Count a column per block."""
+    blocks, width = blocking.permuted, column.width + 1
+    if len(blocking.runs) > _MANY_RUNS:
+        kept = blocking.block >= 0
+        cells = blocking.block[kept] * width + column.codes[kept]
+        counts = np.bincount(cells, minlength=blocks * width).reshape(blocks, width)
+    else:
+        counts = np.zeros((blocks, width), np.int64)
+        for block, start, stop in blocking.runs:
+            counts[block] += np.bincount(column.codes[start:stop], minlength=width)
+    return profile_of(column, counts[:, :-1].astype(np.float64), counts[:, -1].astype(np.float64))
 
 
-def profile(
-    kind: Literal["number", "category", "flag"], values: NDArray[np.generic], block: Blocks
-) -> Profile:
-    """Count a column's values, of both windows together, per block; blocks are numbered from 0.
-
-    `values` are numbers (missing: NaN) or text (missing: None), as `read_column` gives them; a row of
-    block -1 is left out.
-
-    Bins of numbers end at quantiles of all values together, each distinct value having its own where
-    there are few; so they do not depend on which window a row is in, as a permutation test asks.
-    """
-    if kind == "category":
-        codes, names, hashed = _categories(values)
-        counts, missing = _tally(codes, max(len(names), 1), block)
-        return Profile(kind, counts, missing, names, _coarse(names, counts), hashed)
-    numbers = values.astype(np.float64, copy=False)
-    edges = np.array([0.0]) if kind == "flag" else _edges(numbers)
-    codes = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="left"))
-    return Profile(kind, *_tally(codes, len(edges) + 1, block))
+def profile_of(column: Coded, counts: Counts, missing: Counts) -> Profile:
+    """Take counts per block [blocks, bins] that were made elsewhere, as a profile."""
+    coarse = _coarse(column.names, counts) if column.kind == "category" else None
+    return Profile(column.kind, counts, missing, column.names, coarse, column.hashed, column.quantiles)
 
 
 def distance(profile: Profile, reference: Counts, current: Counts) -> NDArray[np.float64]:
@@ -84,7 +80,10 @@ def distance_counts(profile: Profile) -> Counts:
     if profile.coarse is None:
         return profile.counts
     summed = np.zeros((len(profile.counts), TOP_CATEGORIES + REST_BINS))
-    np.add.at(summed.T, profile.coarse, profile.counts.T)
+    top = np.flatnonzero(profile.coarse < TOP_CATEGORIES)
+    summed[:, profile.coarse[top]] = profile.counts[:, top]
+    for rest in range(TOP_CATEGORIES, TOP_CATEGORIES + REST_BINS):
+        summed[:, rest] = profile.counts[:, profile.coarse == rest].sum(axis=1)
     return summed
 
 
@@ -94,10 +93,23 @@ def unseen_share(profile: Profile, assignment: Counts) -> NDArray[np.float64]:
     `assignment` is [k, blocks], 1 where a block is current. Only categories that are in few enough
     blocks to be absent from a reference are looked at.
     """
-    in_blocks = (profile.counts > 0).sum(axis=0)
+    held_in = profile.counts > 0
+    in_blocks = held_in.sum(axis=0)
     current_blocks = assignment.sum(axis=1).max()
-    rare = profile.counts[:, (in_blocks > 0) & (in_blocks <= current_blocks)].astype(np.float32)
     unseen = np.zeros(len(assignment))
+    dealt = assignment.astype(bool).T
+    for few in range(1, _FEW_BLOCKS + 1):
+        # Of a category in few blocks it is enough to look at these: all of them must be current.
+        which = np.flatnonzero(in_blocks == few)
+        places = np.nonzero(held_in[:, which].T)[1].reshape(-1, few)
+        total = profile.counts[:, which].sum(axis=0)
+        for start in range(0, len(which), _CHUNK):
+            part = places[start : start + _CHUNK]
+            only = dealt[part[:, 0]]
+            for other in range(1, few):
+                only = only & dealt[part[:, other]]
+            unseen += total[start : start + _CHUNK] @ only
+    rare = profile.counts[:, (in_blocks > _FEW_BLOCKS) & (in_blocks <= current_blocks)].astype(np.float32)
     for start in range(0, rare.shape[1], _CHUNK):
         part = rare[:, start : start + _CHUNK]
         current = assignment.astype(np.float32) @ part
@@ -106,39 +118,9 @@ def unseen_share(profile: Profile, assignment: Counts) -> NDArray[np.float64]:
     return np.divide(unseen, held, out=np.zeros(len(assignment)), where=held > 0)
 
 
-def _tally(codes: NDArray[np.intp], width: int, block: Blocks) -> tuple[Counts, Counts]:
-    blocks = int(block.max()) + 1
-    held, lost = (codes >= 0) & (block >= 0), (codes < 0) & (block >= 0)
-    cells = np.bincount(block[held] * width + codes[held], minlength=blocks * width)
-    missing = np.bincount(block[lost], minlength=blocks)
-    return cells.reshape(blocks, width).astype(np.float64), missing.astype(np.float64)
-
-
-def _categories(values: NDArray[np.generic]) -> tuple[NDArray[np.intp], tuple[str, ...], int]:
-    """Number the categories, -1 where missing, and name them; too many are numbered by their hash."""
-    codes, found = pd.factorize(values)
-    names = tuple(str(name) for name in found)
-    if len(names) <= MOST_CATEGORIES:
-        return codes, names, 0
-    hashes = np.array([_hash(name, MOST_CATEGORIES) for name in names])
-    return np.where(codes < 0, -1, hashes[codes]), tuple(map(str, range(MOST_CATEGORIES))), len(names)
-
-
 def _shares(counts: Counts) -> NDArray[np.float64]:
     total = counts.sum(axis=-1, keepdims=True)
     return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
-
-
-def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the upper ends of all bins but the last."""
-    ordered = np.sort(numbers[~np.isnan(numbers)])
-    if len(ordered) == 0:
-        return np.array([0.0])
-    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    if len(first) <= NUMBER_BINS:
-        return ordered[first][:-1]
-    ranks = np.linspace(0, len(ordered) - 1, NUMBER_BINS + 1)[1:-1].astype(np.intp)
-    return np.unique(ordered[ranks])
 
 
 def _coarse(names: tuple[str, ...], counts: Counts) -> NDArray[np.intp]:

@@ -63,8 +63,12 @@ def unknown(why: str, resamples: int = 0) -> Interval:
     return Interval(float("nan"), float("nan"), resamples, why)
 
 
-def day_scores(project: Project, y_true: Labels, answer: Labels, day: NDArray[np.intp]) -> DayScores | None:
+def day_scores(
+    project: Project, y_true: Labels, answer: Labels, day: NDArray[np.intp], weight: Numbers | None = None
+) -> DayScores | None:
     """Prepare the primary metric for resampling; `day` numbers the days of the rows from 0.
+
+    A row counts as often as its `weight` [n] says; without weights, once.
 
     Metrics that are functions of sums over rows are computed from sums per day, ROC AUC from wins per
     pair of days, all others on the rows of each resample. None where a label or an answer is missing.
@@ -75,10 +79,11 @@ def day_scores(project: Project, y_true: Labels, answer: Labels, day: NDArray[np
     days = int(day.max()) + 1
     metric, kind = project.metrics[0], project.target.kind
     if kind == "binary" and metric == "roc_auc":
-        return DayScores(_auc(scored, day, days), fast=True)
-    terms, finish = _decomposed(project.primary if isinstance(metric, str) else "", kind, scored)
+        return DayScores(_auc(scored, day, days, weight), fast=True)
+    terms, finish = decomposed(project.primary if isinstance(metric, str) else "", kind, scored)
     if finish is not None:
-        sums = np.column_stack([np.bincount(day, term, minlength=days) for term in terms])
+        times = 1.0 if weight is None else weight
+        sums = np.column_stack([np.bincount(day, term * times, minlength=days) for term in terms])
         return DayScores(lambda draws: finish(draws @ sums), fast=True)
 
     rows = np.argsort(day, kind="stable")
@@ -88,7 +93,8 @@ def day_scores(project: Project, y_true: Labels, answer: Labels, day: NDArray[np
         scores = np.empty(len(draws))
         for i, times in enumerate(draws.astype(np.intp)):
             chosen = np.concatenate([parts[d] for d in np.repeat(np.arange(days), times)])
-            scores[i] = score_metric(project, metric, y_true[chosen], answer[chosen])
+            weighs = None if weight is None else weight[chosen]
+            scores[i] = score_metric(project, metric, y_true[chosen], answer[chosen], weighs)
         return scores
 
     return DayScores(anew, fast=False)
@@ -113,7 +119,7 @@ _Terms = list[Numbers]
 _Finish = Callable[[Numbers], Numbers]
 
 
-def _decomposed(name: str, kind: str, scored: Scored) -> tuple[_Terms, _Finish | None]:
+def decomposed(name: str, kind: str, scored: Scored) -> tuple[_Terms, _Finish | None]:
     """Write a metric as a function of sums over rows; the first term is always the count.
 
     The formulas are those of the scikit-learn user guide, section 3.4 (log loss, Brier score, accuracy,
@@ -144,22 +150,25 @@ def _decomposed(name: str, kind: str, scored: Scored) -> tuple[_Terms, _Finish |
     return [], None
 
 
-def _auc(scored: Scored, day: NDArray[np.intp], days: int) -> _Finish:
+def _auc(scored: Scored, day: NDArray[np.intp], days: int, weight: Numbers | None) -> _Finish:
     """ROC AUC as the share of won pairs, a tie being half (Hanley and McNeil, Radiology 143, 1982).
 
     Pairs of a positive of one day and a negative of another are counted once; a resample weighs each
-    pair of days by the product of how often both were drawn.
+    pair of days by the product of how often both were drawn, and a pair of rows by that of their weights.
     """
     positive, chance = scored.y == 1, scored.answer[:, 1]
+    weighs = np.ones(len(chance)) if weight is None else weight
     won = np.zeros((days, days))
     for d in range(days):
-        beaten = np.sort(chance[~positive & (day == d)])
-        below = np.searchsorted(beaten, chance[positive], "left") + np.searchsorted(
-            beaten, chance[positive], "right"
+        rows = np.flatnonzero(~positive & (day == d))
+        rows = rows[np.argsort(chance[rows])]
+        total = np.concatenate([[0.0], np.cumsum(weighs[rows])])
+        below = sum(
+            total[np.searchsorted(chance[rows], chance[positive], side)] for side in ("left", "right")
         )
-        won[:, d] = np.bincount(day[positive], below / 2, minlength=days)
-    positives = np.bincount(day[positive], minlength=days).astype(np.float64)
-    negatives = np.bincount(day[~positive], minlength=days).astype(np.float64)
+        won[:, d] = np.bincount(day[positive], weighs[positive] * below / 2, minlength=days)
+    positives = np.bincount(day[positive], weighs[positive], minlength=days)
+    negatives = np.bincount(day[~positive], weighs[~positive], minlength=days)
 
     def finish(draws: Draws) -> Numbers:
         pairs = (draws @ positives) * (draws @ negatives)

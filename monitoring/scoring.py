@@ -65,8 +65,9 @@ def score(
 
     *answer* is P(positive) [n], probabilities [n, k] in the order of `target.classes`, or values [n].
     A metric that cannot be computed is NaN: a label or an answer is missing, no row, or one class
-    only where the metric compares classes. A user's function knows no weights: rows are repeated for
-    whole weights, and it is NaN for others. An unknown scorer's name raises ProjectRefused.
+    only where the metric compares classes. A user's function knows no weights: rows are repeated as
+    often as they weigh, other than whole weights to the eighth. An unknown scorer's name raises
+    ProjectRefused.
     """
     return {
         metric_name(metric): score_metric(project, metric, y_true, answer, sample_weight)
@@ -177,9 +178,8 @@ def _of_function(metric: Callable[[Labels, Labels], float]) -> _Computation:
     def compute(y_true: Labels, answer: Labels, _: Scored, weight: Numbers | None) -> float:
         if weight is None:
             return float(metric(y_true, answer))
-        times = weight.astype(np.intp)
-        if not np.array_equal(times, weight):
-            return float("nan")
+        whole = np.array_equal(np.rint(weight), weight)
+        times = np.rint(weight if whole else weight * 8).astype(np.intp)
         return float(metric(np.repeat(y_true, times), np.repeat(answer, times, axis=0)))
 
     return compute

@@ -57,18 +57,27 @@ def evaluate(
         champion = None
     theirs = None if champion is None else rescore(champion, holdout)
     ours = rescore(challenger, holdout)
-    given = answers(project.target, ours)
-    gain = None
-    if theirs is not None:
-        gain = compare(project, holdout.labels, given, answers(project.target, theirs), holdout.days())
+    scores, theirs_scores, gain = judge(project, holdout, ours, theirs)
     return Evaluation(
-        challenger=score(project, holdout.labels, given),
-        champion=None if theirs is None else score(project, holdout.labels, answers(project.target, theirs)),
+        challenger=scores,
+        champion=theirs_scores,
         gain=gain,
         parity=parity(project, ours, answer(project, estimator, holdout.features), holdout.labels),
         rows=len(holdout),
         unanswered=unanswered(project, challenger, holdout),
     )
+
+
+def judge(
+    project: Project, holdout: Examples, ours: Numbers, theirs: Numbers | None
+) -> tuple[Scores, Scores | None, Gain | None]:
+    """Score two models' outputs on the holdout, each row counting as often as it weighs; and the gain."""
+    y_true, weight, mine = holdout.labels, holdout.weights(), answers(project.target, ours)
+    if theirs is None:
+        return score(project, y_true, mine, weight), None, None
+    other = answers(project.target, theirs)
+    gain = compare(project, y_true, (mine, other), holdout.days(), weight)
+    return score(project, y_true, mine, weight), score(project, y_true, other, weight), gain
 
 
 def unanswered(project: Project, bundle: Bundle, holdout: Examples) -> str | None:

@@ -1,11 +1,12 @@
 """Train a challenger: a fresh estimator of the project, fitted on the older part of a snapshot."""
 
+import inspect
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
-from data.examples import Examples
+from data.examples import Examples, Numbers
 from keepfit.errors import ProjectError, ProjectRefused, SnapshotTooSmall
 from keepfit.spec import Project
 
@@ -27,13 +28,20 @@ class Estimator(Protocol):
 def train(project: Project, examples: Examples) -> Estimator:
     """Fit a fresh estimator; a class is told as its place in `target.classes`.
 
-    So the order of its probabilities is the project's, whatever the classes are called. Raises
+    So the order of its probabilities is the project's, whatever the classes are called. Where examples
+    weigh more than one, an estimator that takes no weights learns from rows drawn by them. Raises
     SnapshotTooSmall when a class has no example.
     """
     estimator = build(project)
+    given: dict[str, Numbers] = {}
+    if (weight := examples.weights()) is not None:
+        name = takes_weights(estimator)
+        given = {} if name is None else {name: weight}
+        examples = _drawn(project, examples, weight) if name is None else examples
     labels = encode_labels(project, examples.labels)
+    learner: Any = estimator  # its fit takes what `takes_weights` found, or no weights at all
     try:
-        estimator.fit(examples.features, labels)
+        learner.fit(examples.features, labels, **given)
     except FAULTS as fault:
         said = next(iter(str(fault).strip().splitlines()), "")
         msg = f"project {project.name!r}: its estimator cannot learn: {type(fault).__name__}: {said}"
@@ -53,6 +61,30 @@ def build(project: Project) -> Estimator:
     if unset:
         estimator.set_params(**unset)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     return estimator
+
+
+def takes_weights(estimator: object) -> str | None:
+    """Name the argument of `fit` that takes weights, of a pipeline its last step's; None where none does."""
+    steps, prefix = getattr(estimator, "steps", None), ""
+    last = estimator
+    while steps:
+        name, last = steps[-1]
+        prefix, steps = f"{prefix}{name}__", getattr(last, "steps", None)
+    fit = getattr(last, "fit", None)
+    taken = fit is not None and "sample_weight" in inspect.signature(fit).parameters
+    return f"{prefix}sample_weight" if taken else None
+
+
+def _drawn(project: Project, examples: Examples, weight: Numbers) -> Examples:
+    """Repeat each row as often as it weighs on average, by the project's seed, in its order.
+
+    Of a weight of 1.4 the row itself is always there, and a second one in four of ten: systematic
+    sampling (Madow and Madow, Annals of Mathematical Statistics 15, 1944).
+    """
+    start = np.random.default_rng(project.seed).random()
+    ends = np.floor(np.cumsum(weight) + start).astype(np.intp)
+    rows = np.repeat(np.arange(len(weight)), np.diff(ends, prepend=0))
+    return examples.take(rows)
 
 
 def encode_labels(project: Project, labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

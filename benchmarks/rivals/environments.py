@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.rivals.catalogue import RIVALS, Rival
+from benchmarks.rivals.catalogue import RIVALS
 from keepfit.settings import ROOT, inherited_environment
 
 _INSTALL_S = 900
@@ -24,34 +24,34 @@ def installed(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     missing: dict[str, str] = {}
     for rival in RIVALS:
         try:
-            places[rival.name] = _environment(rival, folder)
+            places[rival.name] = environment(rival.name, rival.pins, folder)
         except NotInstalled as fault:
             missing[rival.name] = str(fault)
     return places, missing
 
 
-def _environment(rival: Rival, folder: Path) -> Path:
+def environment(name: str, pins: Path, folder: Path) -> Path:
+    """Give the environment of these pins below `folder`; made where it is not there yet."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    pins = hashlib.sha256(rival.pins.read_bytes()).hexdigest()[:12]
-    place = folder / f"{rival.pins.stem}-{python}-{pins}"
+    place = folder / f"{pins.stem}-{python}-{hashlib.sha256(pins.read_bytes()).hexdigest()[:12]}"
     if not (place / "whole").exists():
-        print(f"installing {rival.name} into {place}, once", flush=True)
+        print(f"installing {name} into {place}, once", flush=True)
         shutil.rmtree(place, ignore_errors=True)
-        _install(rival, place)
+        _install(pins, place)
         (place / "whole").touch()  # last: what was interrupted is made again
     return place
 
 
-def _install(rival: Rival, place: Path) -> None:
+def _install(pins: Path, place: Path) -> None:
     within = str(place / "bin" / "python")
     uv = shutil.which("uv") or shutil.which("uv", path=ROOT / ".uv" / "bin")  # as `make setup` finds it
     if uv:
         _run(uv, "venv", "--quiet", "--python", sys.executable, str(place))
-        words = ("--quiet", "--compile-bytecode", "--python", within, "--requirement", str(rival.pins))
+        words = ("--quiet", "--compile-bytecode", "--python", within, "--requirement", str(pins))
         _run(uv, "pip", "install", *words)
     else:
         _run(sys.executable, "-m", "venv", str(place))
-        _run(within, "-m", "pip", "install", "--quiet", "--requirement", str(rival.pins))
+        _run(within, "-m", "pip", "install", "--quiet", "--requirement", str(pins))
 
 
 def variables(place: Path) -> dict[str, str]:

@@ -1,4 +1,5 @@
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from data.examples import Examples
 from data.snapshots import freeze, snapshot_id
 from keepfit import Column
-from tests.making import DAY, FEATURES, NOON, TARGETS, project
+from tests.making import DAY, FEATURES, HOUR, NOON, TARGETS, project
 from tests.monitoring.windows_of import window
 from tests.serving.test_capture import full_disk
 
@@ -100,3 +101,16 @@ def test_a_feature_may_be_called_like_a_fact(tmp_path: Path) -> None:
     table = pq.read_table(freeze(made, named, NOON, tmp_path).path)
     assert set(table["feature.version"].to_pylist()) == {7.0}
     assert set(table["version"].to_pylist()) == {1}
+
+
+def ripened(weight: float, hours: int) -> Examples:
+    made = examples()
+    return replace(made, facts=made.facts.assign(weight=weight, ripe_at=NOON + hours * HOUR))
+
+
+def test_where_labels_wait_weights_and_ripeness_are_in_the_name() -> None:
+    names = {
+        snapshot_id(made, project()) for made in (examples(), ripened(1, 0), ripened(1.25, 0), ripened(1, 5))
+    }
+    assert len(names) == 4
+    assert snapshot_id(ripened(1.25, 5), project()) == snapshot_id(ripened(1.25, 5), project())

@@ -1,6 +1,9 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import settings as hypothesis
@@ -77,3 +80,16 @@ def test_a_part_that_is_too_small_is_named_with_its_rows(since_days: float, part
         SnapshotTooSmall, match=f"the {part} part has {rows} labelled rows, and min_rows asks for 3"
     ):
         split(MONTH, asked, NOON, NOON - 60 * DAY)
+
+
+def test_where_labels_wait_the_holdout_is_what_became_ripe_last() -> None:
+    late = MONTH.features["distance"] > 800
+    waits = np.where(late, 10, 0)
+    ripe_at = MONTH.facts["predicted_at"] + pd.to_timedelta(waits, unit="D")
+    ripe = replace(MONTH, facts=MONTH.facts.assign(ripe_at=ripe_at)).where((ripe_at < NOON).to_numpy())
+    parts = split(ripe, project(min_rows=1, holdout=10 * DAY), NOON, None)
+    assert len(parts.train) + len(parts.holdout) == len(ripe)
+    assert (parts.train.facts["ripe_at"] < parts.holdout_since).all()
+    assert (parts.holdout.facts["ripe_at"] >= parts.holdout_since).all()
+    # What waits is in the holdout as often as among all predictions.
+    assert (parts.holdout.features["distance"] > 800).mean() == pytest.approx(late.mean(), abs=0.1)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from keepfit import Column
 from monitoring.drift import DriftVerdict, judge, judge_examples
@@ -25,6 +26,11 @@ def first(found: DriftVerdict) -> Any:
     return found.findings[0]
 
 
+def single(found: DriftVerdict) -> Any:
+    """Name the columns that were judged by themselves."""
+    return {f.column for f in found.findings if f.what != "together"}
+
+
 # Calibration and power
 
 
@@ -33,22 +39,22 @@ def test_windows_of_the_same_world_are_no_drift(judged: Any) -> None:
     found = judged(features(2000, 1), features(1000, 2))
     assert found.drift is False
     assert found.p_value > 0.01
-    assert {f.column for f in found.findings} == set(COLUMNS)
+    assert single(found) == set(COLUMNS)
 
 
 def test_false_alarms_are_as_rare_as_promised() -> None:
     alarms = 0
-    for seed in range(200):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         reference, current = (pd.DataFrame(rng.normal(size=(n, 5))).add_prefix("x") for n in (300, 200))
         alarms += judge(reference, current, p_value=0.1, effect=0, resamples=99, seed=seed).drift is True
-    assert 8 <= alarms <= 34  # 99.9 % of a binomial of 200 and 0.1
+    assert alarms <= 14  # 99.9 % of a binomial of 60 and 0.1
 
 
-def test_days_that_differ_by_themselves_are_no_drift_when_blocks_are_days() -> None:
+def test_days_that_differ_by_themselves_are_no_drift_whether_days_are_named_or_not() -> None:
     rng = np.random.default_rng(0)
     alarms = {"days": 0, "rows": 0}
-    for seed in range(100):
+    for seed in range(60):
         level = rng.normal(size=42)
         day_r, day_c = days(840, 28), days(420, 14)
         reference = pd.DataFrame({"x": level[day_r] + rng.normal(size=840)})
@@ -57,25 +63,80 @@ def test_days_that_differ_by_themselves_are_no_drift_when_blocks_are_days() -> N
         settings = {"p_value": 0.05, "effect": 0, "resamples": 99, "seed": seed}
         alarms["days"] += judge(reference, current, **blocks, **settings).drift is True
         alarms["rows"] += judge(reference, current, **settings).drift is True
-    assert alarms["days"] <= 13  # 99.9 % of a binomial of 100 and 0.05
-    assert alarms["rows"] > 40
+    assert max(alarms.values()) <= 9  # 99.9 % of a binomial of 60 and 0.05
+
+
+@pytest.mark.parametrize("times", [5, 25])
+def test_rows_that_depend_on_those_before_are_no_drift(times: Any) -> None:
+    alarms = 0
+    for seed in range(60):
+        frame = pd.DataFrame(remembering(100 * (times + 1), 2, 0.9, seed))
+        found = judge(frame[:-100], frame[-100:], p_value=0.05, effect=0, resamples=199)
+        alarms += (found.p_value or 1) <= 0.05
+    assert alarms <= 9  # 99.9 % of a binomial of 60 and 0.05; taken as independent, it is nearly all
+
+
+def test_a_shift_is_found_where_rows_depend_on_those_before() -> None:
+    frame = pd.DataFrame(remembering(12_000, 5, 0.5, seed=1)).add_prefix("x")
+    current = frame[10_000:].assign(x3=frame["x3"] + 0.5)
+    found = judge(frame[:10_000], current)
+    assert (found.drift, first(found).column) == (True, "x3")
+
+
+def test_rows_that_remember_for_longer_than_the_windows_cannot_say() -> None:
+    frame = pd.DataFrame(remembering(600, 1, 0.99, seed=1)).add_prefix("x")
+    found = judge(frame[:500], frame[500:])
+    assert found.drift is None
+    assert "the reference is only 5.0 times the current window" in found.reasons[0]
+
+
+def test_a_running_number_keeps_no_other_column_from_being_judged() -> None:
+    frame = features(3000).assign(number=np.arange(3000.0))
+    found = judge(frame[:2000], frame[2000:].assign(distance=lambda f: f["distance"] + 200))
+    assert found.drift is True
+    assert any("number goes on from row to row" in reason for reason in found.reasons)
+    assert judge(frame[:2000], frame[2000:]).drift is None
+
+
+def remembering(rows: int, columns: int, rho: float, seed: int) -> Any:
+    """Make rows that each hold a part of the one before: AR(1)."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(rows, columns)) * np.sqrt(1 - rho**2)
+    noise[0] /= np.sqrt(1 - rho**2)
+    return lfilter([1], [1, -rho], noise, axis=0)
+
+
+def test_a_correlation_that_changed_is_found_though_no_column_moved() -> None:
+    rng = np.random.default_rng(0)
+    reference, current = (pd.DataFrame(rng.normal(size=(4000, 6))).add_prefix("x") for _ in range(2))
+    current["x2"] = 0.8 * current["x4"] + 0.6 * current["x2"]
+    found = judge(reference, current)
+    assert found.drift is True
+    assert (first(found).column, first(found).what) == ("all columns together", "together")
+    assert "mostly by x2 with x4" in found.reasons[0]
+
+
+def test_a_column_named_like_all_columns_is_kept_apart() -> None:
+    frame = features(1000).rename(columns={"wind": "all columns together"})
+    found = judge(frame[:500], frame[500:])
+    assert "all columns together*" in {f.column for f in found.findings}
 
 
 def test_a_quarter_of_a_standard_deviation_in_one_of_twenty_columns_is_significant() -> None:
     found = 0
-    for seed in range(10):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         reference, current = (pd.DataFrame(rng.normal(size=(2000, 20))).add_prefix("x") for _ in range(2))
         current["x7"] += 0.25
         found += judge(reference, current, p_value=0.05, effect=0.05).drift is True
-    assert found == 10
+    assert found == 5
 
 
 def test_a_significant_move_below_the_margin_is_no_drift() -> None:
     reference, current = features(20_000, 1), features(20_000, 2)
     current["distance"] += 20
     found = verdict(reference, current)
-    assert found.p_value == 0.001
+    assert found.p_value < 0.01
     assert found.drift is False
     assert "farthest is distance" in found.reasons[0]
     assert verdict(reference, current, effect=0.01).drift is True
@@ -90,7 +151,7 @@ def test_a_moved_median_is_told() -> None:
     found = by_days(features(2000, 1), current)
     assert found.drift is True
     assert first(found).column == "distance"
-    assert first(found).words == "median of distance 795.5 -> 945.7"
+    assert first(found).words == "median of distance 19 % higher, 795.3 -> 945.3"
     assert found.reasons[0] == first(found).words
 
 
@@ -142,7 +203,7 @@ def test_a_column_that_loses_every_value_drifts() -> None:
 
 def test_a_constant_that_changes_drifts() -> None:
     found = judge(pd.DataFrame({"x": [3.0] * 300}), pd.DataFrame({"x": [4.0] * 300}))
-    assert found.reasons == ("median of x 3 -> 4",)
+    assert found.reasons == ("median of x 33 % higher, 3 -> 4",)
 
 
 # Laws
@@ -188,16 +249,17 @@ def test_the_unit_of_a_number_changes_nothing(scale: Any, shift: Any) -> None:
 # Bad input
 
 
-@pytest.mark.parametrize("rows", [0, 1, 199])
+@pytest.mark.parametrize("rows", [0, 1, 29])
 def test_a_window_that_is_too_small_cannot_say(rows: Any) -> None:
     for found in (verdict(features(rows), features(500)), verdict(features(500), features(rows))):
         assert (found.drift, found.p_value, found.findings) == (None, None, ())
-        assert f"has {rows} rows, fewer than 200" in found.reasons[0]
+        assert f"has {rows} rows, fewer than 30" in found.reasons[0]
 
 
-def test_one_row_has_no_p_value_even_where_it_is_allowed() -> None:
+def test_one_row_is_no_evidence_even_where_it_is_allowed() -> None:
     found = verdict(features(100), features(1), min_rows=1)
-    assert found.drift is None or found.p_value > 0.005
+    assert found.drift is not True
+    assert found.p_value > 0.005
 
 
 def test_too_few_permutations_for_the_p_value_cannot_say() -> None:
@@ -278,8 +340,8 @@ def test_infinities_and_the_largest_numbers_are_judged() -> None:
 def test_ten_thousand_categories_are_judged() -> None:
     rng = np.random.default_rng(0)
     names = np.array([f"c{i}" for i in range(30_000)], dtype=object)
-    for width in (10_000, 30_000):
-        reference, current = (pd.DataFrame({"c": rng.choice(names[:width], 20_000)}) for _ in range(2))
+    for width in (10_000, 25_000):
+        reference, current = (pd.DataFrame({"c": rng.choice(names[:width], 12_000)}) for _ in range(2))
         assert judge(reference, current).drift is False
 
 
@@ -307,7 +369,7 @@ def test_windows_of_few_days_are_compared_by_rows_and_that_is_said() -> None:
 def test_the_schema_is_inferred_and_times_are_left_out() -> None:
     frames = [features(500, seed).assign(at=pd.Timestamp("2026-01-01"), holiday=True) for seed in (1, 2)]
     found = judge(*frames)
-    assert {f.column for f in found.findings} == {"distance", "wind", "carrier", "holiday"}
+    assert single(found) == {"distance", "wind", "carrier", "holiday"}
     assert found.reasons[-1] == "not judged, as it holds times: at"
 
 
@@ -346,12 +408,12 @@ def test_answers_of_two_versions_are_not_compared(kind: Any) -> None:
     after = window(seed=2, kind=kind)
     later = window(seed=2, kind=kind, facts=after.facts.assign(version=pd.array([2] * 700, dtype="Int64")))
     before = window(1400, kind=kind, seed=1, since=START - timedelta(days=28), span_days=28)
-    assert {f.column for f in judge_examples(project(kind, "r2"), before, later).findings} == {
+    assert single(judge_examples(project(kind, "r2"), before, later)) == {
         *COLUMNS,
         f"label {project(kind).target.name}",
     }
     found = judge_examples(project(kind, "r2"), before, later, (before.outputs, later.outputs))
-    assert len(found.findings) == len(COLUMNS) + after.outputs.shape[1] + 1
+    assert len(single(found)) == len(COLUMNS) + after.outputs.shape[1] + 1
 
 
 def test_labels_that_moved_are_drift() -> None:
@@ -380,4 +442,4 @@ def test_a_feature_named_like_an_answer_is_kept_apart() -> None:
     frames = [x[["distance"]].set_axis(list(named), axis=1) for x in (features(1400, 1), features(700, 2))]
     before = window(1400, seed=1, since=START - timedelta(days=28), span_days=28, features=frames[0])
     found = judge_examples(project(features=named), before, window(seed=2, features=frames[1]))
-    assert {f.column for f in found.findings} == {*named, "predicted chance of late*", "label late"}
+    assert single(found) == {*named, "predicted chance of late*", "label late"}

@@ -117,3 +117,10 @@ def test_a_metric_that_cannot_score_the_target_is_refused(kind: Any, metric: Any
 )
 def test_a_metric_that_can_score_the_target_is_accepted(kind: Any, metric: Any) -> None:
     check_metrics(project(kind, "neg_max_error" if metric == "max_error" else metric))
+
+
+def test_a_users_metric_takes_weights_to_the_eighth() -> None:
+    y_true, answer = answered("binary", 40)
+    times = np.arange(40) % 3 + 1
+    eighths = score(project(metric=late_share), y_true, answer, times / 8)
+    assert eighths == score(project(metric=late_share), np.repeat(y_true, times), np.repeat(answer, times))

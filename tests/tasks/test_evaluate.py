@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from data.examples import Examples
 from keepfit import Column
 from tasks.check import made_examples
 from tasks.convert import convert, make_manifest
-from tasks.evaluate import evaluate, parity, unanswered
+from tasks.evaluate import evaluate, judge, parity, unanswered
 from tasks.train import train
 from tests.builders import manifest as some_manifest
 from tests.builders import opened as made_bundle
@@ -128,3 +129,16 @@ def test_a_model_that_cannot_answer_a_new_category_is_told(unknown: str, told: s
     told_of = make_manifest(asked, converted, examples.features, lineage, 1)
     found = unanswered(asked, Bundle("unpublished", told_of, converted.model), examples)
     assert found is None if told is None else told in (found or "")
+
+
+def test_a_row_counts_in_the_scores_as_often_as_it_weighs() -> None:
+    made = holdout()
+    heavy = replace(made, facts=made.facts.assign(weight=np.where(np.arange(700) < 350, 3.0, 1.0)))
+    off = np.where(np.arange(700) < 350, 4.0, 0.0)[:, None]
+    ours = made.labels[:, None] + off
+    scores, others, gain = judge(PROJECT, heavy, ours, ours + 1)
+    assert scores["neg_mean_absolute_error"] == pytest.approx(-3)
+    assert others is not None
+    assert others["neg_mean_absolute_error"] == pytest.approx(-4)
+    assert gain is not None
+    assert gain.value == pytest.approx(1)

@@ -1,11 +1,15 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
+from data.examples import Examples
 from keepfit.errors import ProjectRefused, SnapshotTooSmall
 from tasks.check import made_examples
-from tasks.train import answer, build, encode_labels, train
+from tasks.train import answer, build, encode_labels, takes_weights, train
 from tests.making import TARGETS, estimator, project
 
 
@@ -67,3 +71,58 @@ def test_a_classifier_without_probabilities_is_refused() -> None:
     fitted = build(mine).fit(examples.features[["distance"]], encode_labels(mine, examples.labels))
     with pytest.raises(ProjectRefused, match="LinearSVC has no predict_proba"):
         answer(mine, fitted, examples.features[["distance"]])
+
+
+def weighed(rows: int = 400) -> Examples:
+    """Make examples of which those that say yes weigh four times as much."""
+    made = made_examples(project(), rows, seed=0)
+    return replace(made, facts=made.facts.assign(weight=np.where(made.labels == 1, 4.0, 1.0)))
+
+
+class Mean:
+    """An estimator that takes no weights, and answers with the share of yes that it has learned."""
+
+    share = 0.0
+
+    def fit(self, X: Any, y: Any) -> "Mean":  # noqa: ARG002, N803
+        self.share = float(np.mean(y))
+        return self
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        return np.full(len(X), self.share)
+
+
+def test_weights_reach_the_last_step_of_a_pipeline() -> None:
+    made = weighed()
+    rows = np.repeat(np.arange(len(made)), made.facts["weight"].astype(int))
+    mine = project(build=lambda: make_pipeline("passthrough", LogisticRegression()))
+    numbers = replace(made, features=made.features[["distance"]] / 5000)
+    weighs: Any = train(mine, numbers)
+    repeated: Any = train(
+        mine, replace(numbers.take(rows), facts=numbers.facts.take(rows).assign(weight=1.0))
+    )
+    assert weighs[-1].coef_ == pytest.approx(repeated[-1].coef_, rel=1e-3)
+    assert takes_weights(weighs) == "logisticregression__sample_weight"
+
+
+def test_weights_reach_an_estimator_that_is_no_pipeline() -> None:
+    assert takes_weights(LogisticRegression()) == "sample_weight"
+    assert takes_weights(make_pipeline(make_pipeline("passthrough", LogisticRegression()))) == (
+        "pipeline__logisticregression__sample_weight"
+    )
+
+
+def test_an_estimator_without_weights_learns_from_rows_drawn_by_them() -> None:
+    made = weighed()
+    share = np.average(made.labels, weights=made.facts["weight"])
+    learned: Any = train(project(build=Mean), made)
+    assert takes_weights(learned) is None
+    assert learned.share == pytest.approx(share, abs=0.01)
+    assert learned.share > made.labels.mean() + 0.1
+
+
+def test_examples_that_all_weigh_the_same_are_learned_as_they_are() -> None:
+    made = made_examples(project(), 300, seed=0)
+    tenfold = replace(made, facts=made.facts.assign(weight=10.0))
+    one, other = (answer(project(), train(project(), each), made.features) for each in (made, tenfold))
+    assert one.tolist() == other.tolist()

@@ -1,0 +1,1 @@
+"""The protocol of a drift verdict and of an estimate, measured beside other tools."""

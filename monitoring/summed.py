@@ -1,0 +1,96 @@
+"""A drift verdict from what was counted of each day when it came in: no row is read again."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import grid
+from data.profiling import MOST_CATEGORIES, hashed
+from keepfit.spec import Project
+from monitoring.coding import Coded, bin_ends, quantiles
+from monitoring.permutation import MIN_DAYS, Blocking
+from monitoring.profiles import Profile, profile_of
+from monitoring.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
+
+if TYPE_CHECKING:
+    from data.spans import DayCounts, Sparse
+
+_ONE = int(grid.cells(np.array([1.0]))[0])
+
+
+def judge_days(
+    project: Project, reference: "DayCounts", current: "DayCounts", more: Mapping[str, Profile] | None = None
+) -> DriftVerdict:
+    """Judge a project's features by days, with its limits; and `more` profiles of the same days.
+
+    Columns are judged one by one: what they do together is not in counts of each. A cell of the grid is a
+    two-thousandth wide, so a number that moves by less of itself than that is not seen.
+    """
+    days = [np.asarray(window.days, np.int64) for window in (reference, current)]
+    rows = (int(reference.rows.sum()), int(current.rows.sum()))
+    for name, window, count in zip(("reference", "current"), days, rows, strict=True):
+        if len(window) < MIN_DAYS or count < project.min_rows:
+            held = f"{count} rows of {len(window)} days"
+            return cannot_say(f"cannot say: the {name} window has {held}: too few to compare days", *rows)
+    names = [n for n in project.features if n in reference.columns and n in current.columns]
+    profiles = {n: sum_up(reference.columns[n], current.columns[n]) for n in names}
+    unread = tuple(
+        Finding(n, None, f"cannot say: {n} was not counted") for n in project.features if n not in profiles
+    )
+    known = np.concatenate(days)
+    blocking = Blocking(np.empty(0, np.intp), len(days[0]), len(days[1]), "days", days=known)
+    limits = Limits.of(project)
+    return judge_profiles(Case(profiles | dict(more or {}), blocking, rows, unread=unread), limits)
+
+
+def sum_up(reference: "Sparse", current: "Sparse") -> Profile:
+    """Sum up one column of both windows as a profile of their days, with at most 64 bins of a number."""
+    windows = (reference, current)
+    if reference.kind == "category":
+        column, codes = _texts(windows)
+    else:
+        column, codes = _numbers(windows)
+    first = len(reference.missing)
+    block = np.concatenate([reference.block, current.block + first]).astype(np.intp)
+    days = first + len(current.missing)
+    many = np.concatenate([reference.count, current.count])
+    counts = np.bincount(block * column.width + codes, weights=many, minlength=days * column.width)
+    missing = np.concatenate([reference.missing, current.missing]).astype(np.float64)
+    return profile_of(column, counts.astype(np.float64).reshape(days, column.width), missing)
+
+
+def _numbers(windows: "tuple[Sparse, Sparse]") -> tuple[Coded, NDArray[np.intp]]:
+    cell = np.concatenate([window.cell for window in windows])
+    if windows[0].kind == "flag":
+        return Coded("flag", cell, 2), (cell >= _ONE).astype(np.intp)
+    order = np.argsort(cell, kind="stable")
+    many = np.concatenate([window.count for window in windows])
+    ends = bin_ends(cell[order].astype(np.float64), many[order].astype(np.float64))
+    told = np.array([_quantiles(window) for window in windows])
+    return Coded("number", cell, len(ends) + 1, quantiles=told), np.searchsorted(ends, cell)
+
+
+def _quantiles(window: "Sparse") -> NDArray[np.float64]:
+    order = np.argsort(window.cell, kind="stable")
+    return quantiles(grid.lowest(window.cell[order]), window.count[order].astype(np.float64))
+
+
+def _texts(windows: "tuple[Sparse, Sparse]") -> tuple[Coded, NDArray[Any]]:
+    """Number the categories of both windows; by their hash where one of them could not name all."""
+    names = tuple(dict.fromkeys(name for window in windows for name in window.names))
+    many = any(window.hashed for window in windows) or len(names) > MOST_CATEGORIES
+    place = {name: i for i, name in enumerate(names)}
+    codes: list[NDArray[np.intp]] = []
+    for window in windows:
+        if many:
+            of = [int(name) if window.hashed else hashed(name) for name in window.names]
+        else:
+            of = [place[name] for name in window.names]
+        codes.append(np.array([*of, 0], np.intp)[window.cell])
+    width = MOST_CATEGORIES if many else max(len(names), 1)
+    shown = tuple(map(str, range(width))) if many else names
+    # How many there really are is not known where a day could only hash them.
+    column = Coded("category", codes[0], width, shown, len(names) if many else 0)
+    return column, np.concatenate(codes)
