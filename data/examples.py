@@ -110,13 +110,18 @@ def query_examples(
     as_of: datetime,
     since: datetime | None = None,
     until: datetime | None = None,
+    most: int | None = None,
 ) -> Examples:
     """Join predictions with the latest observed of the labels known at `as_of`.
 
     Nothing whose `known_at` is later than `as_of` is seen, and no label of a source that was held then.
-    `since` and `until` bound `predicted_at`.
+    `since` and `until` bound `predicted_at`. Of more than about `most` rows a part is drawn by their ids,
+    which are random: the same at every call.
     """
-    table, features = _read(store, project, as_of, since, until)
+    within = _within(store.predictions(project), as_of, since, until)
+    if most is not None:
+        within += _drawn(store, store.predictions(project), within, most)
+    table, features = _read(store, project, as_of, within)
     labels = _labels(table, project)
     return Examples(
         features_frame(features, project.features),
@@ -183,16 +188,33 @@ def _labels(table: pa.Table, project: Project) -> np.ndarray[Any, Any]:
     return labels
 
 
-def _read(
-    store: Store, project: Project, as_of: datetime, since: datetime | None, until: datetime | None
-) -> tuple[pa.Table, pa.Table]:
-    """Read what is known of each prediction, and its features: apart, for a feature may have any name."""
-    table, numbers = store.predictions(project), store.feature_numbers(project)
+def _within(
+    table: Table, as_of: datetime, since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
     within = [table.c.known_at <= microseconds(as_of)]
     if since is not None:
         within.append(table.c.predicted_at >= microseconds(since))
     if until is not None:
         within.append(table.c.predicted_at < microseconds(until))
+    return within
+
+
+def _drawn(
+    store: Store, table: Table, within: list[ColumnElement[bool]], most: int
+) -> list[ColumnElement[bool]]:
+    """Keep about `most` rows: those whose last hexadecimal digits are small."""
+    with store.reading() as connection:
+        rows = connection.execute(select(func.count()).select_from(table).where(*within)).scalar_one()
+    if rows <= most:
+        return []
+    return [func.substr(table.c.prediction_id, 33, 4) < f"{int(65_536 * most / rows):04x}"]
+
+
+def _read(
+    store: Store, project: Project, as_of: datetime, within: list[ColumnElement[bool]]
+) -> tuple[pa.Table, pa.Table]:
+    """Read what is known of each prediction, and its features: apart, for a feature may have any name."""
+    table, numbers = store.predictions(project), store.feature_numbers(project)
     schema = _schema(project, numbers)
     columns = [table.c[name] for name in schema.names]
     order = (table.c.predicted_at, table.c.prediction_id)

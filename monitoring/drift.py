@@ -25,11 +25,13 @@ from monitoring.columns import answer_names, infer_columns, label_name, read_win
 from monitoring.dependence import Memory, row_memory
 from monitoring.permutation import Blocking, block_by_days, block_by_rows, resolves
 from monitoring.profiles import Profile, profile
+from monitoring.summed import sum_up
 from monitoring.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
 from monitoring.wording import share
 
 if TYPE_CHECKING:
     from data.examples import Examples
+    from data.spans import DayCounts
 
 __all__ = ["DriftVerdict", "Finding", "Limits", "cannot_say", "judge", "judge_examples"]
 
@@ -68,12 +70,15 @@ def judge_examples(
     reference: "Examples",
     current: "Examples",
     scores: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    counts: "tuple[DayCounts, DayCounts] | None" = None,
 ) -> DriftVerdict:
     """Judge two windows of a project by days, with its limits: features, the champion's answers, labels.
 
     `scores` are the answers of one model to both windows, [n, outputs]. Without them the stored answers
     are judged where one version gave all of them: answers of two versions differ without any drift.
     Labels are judged where nine tenths of both windows have one: those that arrive first are no fair part.
+    Where the windows are parts, drawn of more rows, `counts` are those of all rows: features are judged by
+    them, and the rest by the parts.
     """
     columns, left = dict(project.features), []
     frames = (reference.features.copy(deep=False), current.features.copy(deep=False))
@@ -96,7 +101,8 @@ def judge_examples(
         for frame, examples in zip(frames, (reference, current), strict=True):
             frame[label] = _labels(project, examples)
     limits = Limits.of(project)
-    verdict = _judge(frames, columns, (reference.days(), current.days()), limits, may_lack=frozenset({label}))
+    days = (reference.days(), current.days())
+    verdict = _judge(frames, columns, days, limits, frozenset({label}), counts)
     return replace(verdict, reasons=(*verdict.reasons, *left))
 
 
@@ -106,6 +112,7 @@ def _judge(
     blocks: tuple[NDArray[Any], NDArray[Any]] | None,
     limits: Limits,
     may_lack: frozenset[str] = frozenset(),
+    counts: "tuple[DayCounts, DayCounts] | None" = None,
 ) -> DriftVerdict:
     """Judge as `judge` says; of the columns in `may_lack` it is no matter how many values are missing."""
     reference, current = frames
@@ -141,8 +148,18 @@ def _judge(
         Finding(str(n), None, f"cannot say: {n} {each}") for n, each in found.items() if isinstance(each, str)
     )
     whole = {name: each for name, each in coded.items() if name not in may_lack}
+    if counts is not None and _same_days(blocking, counts):
+        drawn, rows = rows, (int(counts[0].rows.sum()), int(counts[1].rows.sum()))
+        profiles |= {n: sum_up(counts[0].columns[n], counts[1].columns[n]) for n in counts[0].columns}
+        part = f"{drawn[0]:,} of the {rows[0]:,} reference and {drawn[1]:,} of the {rows[1]:,} current rows"
+        why.append(f"answers, labels and what columns do together are those of {part}, drawn by their ids")
     told = (*remarks, *why)
     return judge_profiles(Case(profiles, blocking, rows, whole, widening, unread, told, may_lack), limits)
+
+
+def _same_days(blocking: Blocking, counts: "tuple[DayCounts, DayCounts]") -> bool:
+    known = np.concatenate([each.days for each in counts])
+    return blocking.days is not None and np.array_equal(blocking.days, known)
 
 
 def _of_one_version(reference: "Examples", current: "Examples") -> bool:

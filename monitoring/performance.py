@@ -54,7 +54,8 @@ class Performance:
     @property
     def sentence(self) -> str:
         """Say the primary score and what it rests on for a person."""
-        basis = f"on {self.scored} labelled of {self.rows} predictions"
+        share = f" ({self.matured:.0%} have a label)" if self.rows else ""
+        basis = f"on {self.scored} labelled of {self.rows} predictions{share}"
         if self.unknown is not None:
             return f"{self.metric} is {self.value:.4f} {basis}, without an interval: {self.unknown}"
         return (
@@ -70,7 +71,8 @@ def measure(project: Project, examples: "Examples", outputs: Numbers | None = No
     of whichever versions gave them.
 
     The labelled part of a recent window is a biased one where the delay of a label depends on the
-    label itself; nothing here corrects for that yet, `matured` says how much of the window is judged.
+    label itself: `matured` says how much of the window is judged, and `estimate_performance` what the
+    score of the whole will be.
     """
     if outputs is not None:
         examples = replace(examples, outputs=outputs)

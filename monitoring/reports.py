@@ -24,7 +24,11 @@ from monitoring.windows import Windows
 if TYPE_CHECKING:
     from data.examples import Examples
     from data.matching import LabelCounts
+    from monitoring.estimate import Estimate
+    from monitoring.harm import Harm
     from monitoring.performance import Performance
+    from monitoring.quality import Quality
+    from monitoring.slices import SliceFinding
 
 ROWS = 20_000
 """Of a window with more rows a random part of this size is drawn."""
@@ -71,6 +75,12 @@ class Judged:
     served: Standing | None = None
     frozen: Standing | None = None
     """The answers as given in the current window, and those of the project's first champion to the same."""
+    estimate: "Estimate | None" = None
+    """How good all answers of the current window will prove, once every label is there."""
+    harms: "tuple[Harm, ...]" = ()
+    """What each drift does to the model, the worst first."""
+    slices: "tuple[SliceFinding, ...]" = ()
+    quality: "Quality | None" = None
     withheld: str | None = None
     """Why no retrain is asked for although something moved or is due."""
     person: bool = False
@@ -217,6 +227,10 @@ def _heading(judged: Judged, reference: "Examples", current: "Examples") -> str:
         "moved most; the verdict rests on all",
         *judged.verdict.reasons,
         *([judged.performance.sentence] if judged.performance else []),
+        *([judged.estimate.sentence] if judged.estimate else []),
+        *(harm.words for harm in judged.harms),
+        *(found.words for found in judged.slices if found.alarm),
+        *(found.words for found in (judged.quality.alarms if judged.quality else ())),
         judged.asks,
         "Below are Evidently's distances and drawings; the verdict is the one above, by permutation of days.",
     ]
@@ -235,6 +249,9 @@ def _document(judged: Judged, report: Report, reference_rows: int, current_rows:
     found: dict[str, Any] = _plain({**asdict(judged), "page": page})
     if judged.performance is not None:
         found["performance"]["sentence"] = judged.performance.sentence
+    if judged.estimate is not None:
+        # What the delays are made of is of no use to a reader.
+        found["estimate"] = {**found["estimate"], "sentence": judged.estimate.sentence, "delays": None}
     return found
 
 

@@ -1,6 +1,8 @@
-"""A drift verdict from what was counted of each day when it came in: no row is read again."""
+"""What was counted of each day when it came in -> a Profile of two windows: no row is read again.
 
-from collections.abc import Mapping
+A cell of the grid is a two-thousandth wide: a number that moves by less of itself than that is not seen.
+"""
+
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,41 +10,13 @@ from numpy.typing import NDArray
 
 from data import grid
 from data.profiling import MOST_CATEGORIES, hashed
-from keepfit.spec import Project
 from monitoring.coding import Coded, bin_ends, quantiles
-from monitoring.permutation import MIN_DAYS, Blocking
 from monitoring.profiles import Profile, profile_of
-from monitoring.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
 
 if TYPE_CHECKING:
-    from data.spans import DayCounts, Sparse
+    from data.spans import Sparse
 
 _ONE = int(grid.cells(np.array([1.0]))[0])
-
-
-def judge_days(
-    project: Project, reference: "DayCounts", current: "DayCounts", more: Mapping[str, Profile] | None = None
-) -> DriftVerdict:
-    """Judge a project's features by days, with its limits; and `more` profiles of the same days.
-
-    Columns are judged one by one: what they do together is not in counts of each. A cell of the grid is a
-    two-thousandth wide, so a number that moves by less of itself than that is not seen.
-    """
-    days = [np.asarray(window.days, np.int64) for window in (reference, current)]
-    rows = (int(reference.rows.sum()), int(current.rows.sum()))
-    for name, window, count in zip(("reference", "current"), days, rows, strict=True):
-        if len(window) < MIN_DAYS or count < project.min_rows:
-            held = f"{count} rows of {len(window)} days"
-            return cannot_say(f"cannot say: the {name} window has {held}: too few to compare days", *rows)
-    names = [n for n in project.features if n in reference.columns and n in current.columns]
-    profiles = {n: sum_up(reference.columns[n], current.columns[n]) for n in names}
-    unread = tuple(
-        Finding(n, None, f"cannot say: {n} was not counted") for n in project.features if n not in profiles
-    )
-    known = np.concatenate(days)
-    blocking = Blocking(np.empty(0, np.intp), len(days[0]), len(days[1]), "days", days=known)
-    limits = Limits.of(project)
-    return judge_profiles(Case(profiles | dict(more or {}), blocking, rows, unread=unread), limits)
 
 
 def sum_up(reference: "Sparse", current: "Sparse") -> Profile:

@@ -110,15 +110,25 @@ def judge_triggers(
 
 
 def _harm(evidence: Evidence, champion: ChampionFacts) -> str | None:
-    """The estimate where there is one: labels so far may be a biased part."""
-    judged = evidence.performance
-    if evidence.estimate is not None and not math.isnan(evidence.estimate.high):
-        judged = evidence.estimate
+    high, sentence = _at_best(evidence)
     # Not below also where either is NaN.
-    if judged is None or champion.score is None or not judged.high < champion.score:
+    if champion.score is None or not high < champion.score:
         return None
     promised = f"the {champion.score:.4f} of version {champion.version} at its promotion"
-    return f"{judged.sentence}: below {promised}"
+    return f"{sentence}: below {promised}"
+
+
+def _at_best(evidence: Evidence) -> tuple[float, str]:
+    """How good the champion may be at best: by the estimate while labels are out, for they are a part.
+
+    An estimate is of these very rows; that other rows would have scored otherwise is what the interval of
+    the measured score tells. Errors of the two are independent, so their squares add up.
+    """
+    measured, foretold = evidence.performance, evidence.estimate
+    if foretold is None or math.isnan(foretold.high) or foretold.low == foretold.high:
+        return (math.nan, "") if measured is None else (measured.high, measured.sentence)
+    chance = 0.0 if measured is None or math.isnan(measured.high) else measured.high - measured.value
+    return foretold.value + math.hypot(foretold.high - foretold.value, chance), foretold.sentence
 
 
 def _drift(project: Project, evidence: Evidence) -> str | None:

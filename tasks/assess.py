@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +10,33 @@ import numpy as np
 from data.bundles import Bundle
 from data.decisions import refused_in_a_row
 from data.examples import Examples, Numbers, query_examples
+from data.health import arrivals, read_health
 from data.matching import count_labels
 from data.promotions import Promotion
+from data.spans import read_profiles
 from keepfit.errors import ServiceUnavailable, VersionNotFound
 from keepfit.spec import Project
-from monitoring.drift import cannot_say, judge_examples
-from monitoring.performance import Performance, measure, score
+from monitoring.drift import DriftVerdict, cannot_say, judge_examples
+from monitoring.estimate import estimate_performance
+from monitoring.harm import harm_of_drift
+from monitoring.performance import measure, score
+from monitoring.quality import Quality, judge_quality
 from monitoring.reports import Judged, Report, Standing, write_report
 from monitoring.scoring import answers
+from monitoring.slices import measure_slices
 from monitoring.triggers import ChampionFacts, Evidence, Past, judge_triggers
-from monitoring.windows import choose_windows, no_verdict_because
+from monitoring.windows import Windows, choose_windows, no_verdict_because
 from tasks.loop import Loop
 from tasks.register import fetch
 from tasks.rescore import rescore
+
+MOST_ROWS = 200_000
+"""Of a window with more rows a part is drawn; features are then judged by what was counted of each day."""
+_DRAWN = MOST_ROWS * 9 // 10
+"""What is drawn of more rows is about as many, give or take a hundredth."""
+PAST = timedelta(days=400)
+PAST_ROWS = 40_000
+"""How far back delays are learned from, and from how many rows: more would be no surer."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +59,37 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
     trained_until = bundle.manifest.lineage.training_until
     windows = choose_windows(project, trained_until, as_of)
     given, before = (
-        query_examples(loop.store, project, as_of, since=window.since, until=window.until)
+        query_examples(loop.store, project, as_of, window.since, window.until, MOST_ROWS)
         for window in (windows.current, windows.reference)
     )
     reference, current = _answered(bundle, before), _answered(bundle, given)
-    refusal = no_verdict_because(project, windows, reference, current)
-    if refusal is not None:
-        verdict = cannot_say(refusal, len(reference), len(current))
-    else:
-        answers = (reference.outputs, current.outputs)
-        known = all(np.isfinite(answer).all() for answer in answers)
-        verdict = judge_examples(project, reference, current, answers if known else None)
-    performance: Performance | None = measure(project, current) if len(current) else None
+    verdict = _drift(loop, windows, reference, current)
+    past = _past(loop, bundle, windows.current.since, as_of)
+    moved = [found.column for found in verdict.findings if found.drift and found.what != "together"]
+    evidence = Evidence(
+        verdict,
+        measure(project, current) if len(current) else None,
+        estimate_performance(project, current, past, as_of) if len(current) else None,
+        harm_of_drift(project, reference, current, moved) if moved else (),
+        _new_labels(loop, champion, as_of),
+    )
     facts = ChampionFacts(champion.version or 0, trained_until, champion.score)
-    evidence = Evidence(verdict, performance, new_labels=_new_labels(loop, champion, as_of))
-    past = Past(*refused_in_a_row(loop.store, loop.name, as_of))
-    asked = judge_triggers(project, evidence, facts, past, as_of)
+    tried = Past(*refused_in_a_row(loop.store, loop.name, as_of))
+    asked = judge_triggers(project, evidence, facts, tried, as_of)
     judged = Judged(
         project=project.name,
         as_of=as_of,
         version=champion.version,
         windows=windows,
         verdict=verdict,
-        performance=performance,
+        performance=evidence.performance,
+        estimate=evidence.estimate,
+        harms=evidence.harms,
+        # Beside what it did not learn from: on its own training rows every model is too good.
+        slices=measure_slices(project, current, reference=past.between(trained_until, None))
+        if len(current)
+        else (),
+        quality=_quality(loop, windows, reference, current),
         reason=asked.reason,
         withheld=asked.withheld,
         person=asked.person,
@@ -77,6 +99,43 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
         frozen=_frozen(loop, given),
     )
     return Assessment(judged, reference, current)
+
+
+def _drift(loop: Loop, windows: Windows, reference: Examples, current: Examples) -> DriftVerdict:
+    project = loop.project
+    refusal = no_verdict_because(project, windows, reference, current)
+    if refusal is not None:
+        return cannot_say(refusal, len(reference), len(current))
+    answers = (reference.outputs, current.outputs)
+    known = all(np.isfinite(answer).all() for answer in answers)
+    counts = None
+    if max(len(reference), len(current)) >= _DRAWN:
+        as_of = windows.current.until
+        counts = (
+            read_profiles(loop.store, project, windows.reference.since, windows.reference.until, as_of),
+            read_profiles(loop.store, project, windows.current.since, as_of, as_of),
+        )
+    return judge_examples(project, reference, current, answers if known else None, counts)
+
+
+def _past(loop: Loop, bundle: Bundle, until: datetime, as_of: datetime) -> Examples:
+    """What came before the current window, answered by the champion where it did not learn from it."""
+    since = until - max(PAST, loop.project.reference_span)
+    found = query_examples(loop.store, loop.project, as_of, since, until, PAST_ROWS)
+    found = _answered(bundle, found)
+    learned = (found.facts["predicted_at"] < bundle.manifest.lineage.training_until).to_numpy(dtype=bool)
+    return replace(found, outputs=np.where(learned[:, None], np.nan, found.outputs))
+
+
+def _quality(loop: Loop, windows: Windows, reference: Examples, current: Examples) -> Quality:
+    since, as_of = windows.current.since, windows.current.until
+    before = since - (as_of - since)
+    healths = (
+        read_health(loop.store, loop.project, before, since),
+        read_health(loop.store, loop.project, since, as_of),
+    )
+    heard = arrivals(loop.store, loop.project, since - loop.project.reference_span, as_of)
+    return judge_quality(loop.project, *healths, heard, (reference.features, current.features))
 
 
 def standing(project: Project, given: Examples, version: int | None, outputs: Numbers) -> Standing:

@@ -99,7 +99,10 @@ def test_watch_sees_that_the_world_has_moved(turned: Turned) -> None:
     assert judged.verdict.drift
     assert judged.reason is not None
     assert judged.reason.kind == "performance"
-    assert "weight" in judged.reason.evidence
+    assert "weight" in [found.column for found in judged.verdict.findings if found.drift]
+    assert judged.estimate is not None
+    assert "weight" in [harm.column for harm in judged.harms]
+    assert judged.quality is not None
 
 
 def test_watch_leaves_a_page_and_a_verdict(turned: Turned) -> None:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,14 @@ from data.profiling import Rows, count
 from data.spans import DayCounts, Sparse
 from monitoring.coding import code
 from monitoring.columns import WindowValues
+from monitoring.drift import judge_examples
 from monitoring.permutation import block_by_days
 from monitoring.profiles import profile
-from monitoring.summed import judge_days, sum_up
-from tests.monitoring.windows_of import COLUMNS, days, features, project
+from monitoring.summed import sum_up
+from tests.monitoring.windows_of import COLUMNS, START, days, features, project, window
 
 DAY = 86_400_000_000
+LATER = START + timedelta(days=28)
 
 
 def sparse(values: Any, kind: Any, at: Any, first: int) -> Sparse:
@@ -38,14 +41,19 @@ def counted(frame: Any, span: int, first: int) -> DayCounts:
     return DayCounts(np.arange(first, first + span), rows, rows.astype(np.float64), columns)
 
 
-def test_days_that_were_counted_are_judged_as_rows_are() -> None:
-    before, after = features(1400, 1), features(700, 2)
-    assert judge_days(project(), counted(before, 28, 20_000), counted(after, 14, 20_028)).drift is False
-    moved = after.assign(distance=after["distance"] + 200, carrier="WN")
-    found = judge_days(project(), counted(before, 28, 20_000), counted(moved, 14, 20_028))
+def test_of_windows_that_are_parts_features_are_judged_by_what_was_counted_of_all_rows() -> None:
+    before, after = window(1400, seed=1, span_days=28), window(700, seed=2, since=LATER)
+    first = int(before.days()[0])
+    moved = features(1400, 3).assign(carrier="WN")
+    moved["distance"] += 200
+    counts = (counted(features(2800, 1), 28, first), counted(moved, 14, first + 28))
+    assert judge_examples(project(), before, after).drift is False
+    found = judge_examples(project(), before, after, counts=counts)
     assert [f.column for f in found.findings if f.drift] == ["carrier", "distance"]
-    assert "median of distance 24 % higher, 79" in found.findings[1].words
+    assert "median of distance 2" in found.findings[1].words
     assert "carrier 'WN' from" in found.findings[0].words
+    assert (found.reference_rows, found.current_rows) == (2800, 1400)
+    assert any("1,400 of the 2,800 reference and 700 of the 1,400 current rows" in r for r in found.reasons)
 
 
 @pytest.mark.parametrize("name", ["carrier", "holiday"])
@@ -60,9 +68,3 @@ def test_counts_of_days_are_those_of_their_rows(name: Any) -> None:
         assert (summed.counts == rows.counts).all()
     assert summed.counts.sum() + summed.missing.sum() == 1050
     assert summed.missing.sum() == (np.concatenate([before, after]) == "").sum() * (name == "carrier")
-
-
-def test_few_days_cannot_say() -> None:
-    found = judge_days(project(), counted(features(1400, 1), 28, 0), counted(features(700, 2), 3, 28))
-    assert found.drift is None
-    assert "700 rows of 3 days: too few to compare days" in found.reasons[0]

@@ -55,6 +55,17 @@ def test_an_estimate_of_all_rows_decides_instead_of_the_labels_so_far() -> None:
     assert asked(performance=GOOD, estimate=HARMED).reason.kind == "performance"
 
 
+def test_where_all_labels_are_there_the_measured_interval_decides() -> None:
+    known = replace(HARMED, low=-0.6, high=-0.6)
+    assert asked(performance=replace(HARMED, high=-0.49), estimate=known).reason is None
+
+
+def test_an_estimate_is_no_surer_than_a_score_of_so_many_rows() -> None:
+    sure = replace(HARMED, value=-0.52, low=-0.53, high=-0.51)
+    assert asked(performance=GOOD, estimate=sure).reason is None
+    assert asked(performance=replace(GOOD, high=GOOD.value + 0.001), estimate=sure).reason is not None
+
+
 def test_without_an_interval_of_the_estimate_the_labels_so_far_decide() -> None:
     unknown = replace(GOOD, low=float("nan"), high=float("nan"))
     assert asked(performance=HARMED, estimate=unknown).reason.kind == "performance"
