@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from keepfit.spec import Project
-    from monitoring.verdicts import DriftVerdict
+    from monitoring.drift.verdicts import DriftVerdict
 
 _MOST_ROWS = 2_000_000
 """More rows of a file are not needed to judge it, and might not fit into memory."""

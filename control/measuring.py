@@ -11,8 +11,8 @@ from keepfit.loading import DEFAULT
 
 if TYPE_CHECKING:
     from keepfit.spec import Project
-    from monitoring.delay import Delays
-    from monitoring.estimate import Estimate
+    from monitoring.late.delay import Delays
+    from monitoring.late.estimate import Estimate
     from monitoring.performance import Performance
 
 _SPANS = 26
@@ -95,9 +95,9 @@ def looked_at(project: str, as_of: datetime | None) -> Told:
 def _measured(project: "Project", settings: Any, as_of: datetime) -> Told:  # noqa: ANN401 - imported late
     from data.examples import query_examples
     from data.store import Store
-    from monitoring.delay import learn_delays
-    from monitoring.estimate import estimate_performance
-    from monitoring.landmarks import joined
+    from monitoring.late.delay import learn_delays
+    from monitoring.late.estimate import estimate_performance
+    from monitoring.late.landmarks import joined
     from monitoring.performance import measure
 
     store = Store(settings.store_url)

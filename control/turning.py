@@ -99,6 +99,10 @@ def watch(where: str, as_of: datetime | None) -> Answer:
         "sentence": found.sentence,
         "drift": None if judged is None else judged.verdict.drift,
         "retrain": None if judged is None or judged.reason is None else judged.reason.evidence,
+        "withheld": None if judged is None else judged.withheld,
+        "person": judged is not None and judged.person,
+        "estimate": None if judged is None or judged.estimate is None else judged.estimate.sentence,
+        "harms": [] if judged is None else [harm.words for harm in judged.harms],
         "report": None if report is None else str(report.page or report.verdict),
         "run": run,
     }

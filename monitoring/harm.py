@@ -16,7 +16,8 @@ import numpy as np
 
 from keepfit.spec import Project
 from monitoring.binning import OUTSIDE, Bins, bins_of
-from monitoring.columns import answer_names, label_name
+from monitoring.drift.columns import answer_names, label_name
+from monitoring.drift.wording import share
 from monitoring.resampling import MIN_DAYS
 from monitoring.reweighting import Shift, count_by_day, rake
 from monitoring.scoring import Numbers
@@ -30,7 +31,6 @@ from monitoring.tallies import (
     spoken,
     sum_metric,
 )
-from monitoring.wording import share
 
 if TYPE_CHECKING:
     from data.examples import Examples
@@ -80,7 +80,7 @@ def harm_of_drift(
 
     Both windows are answered by the model; of the reference only labelled rows are used, of the current one
     no label is, but for the column of the label itself. Columns are features, and `answer_names` and
-    `label_name` of monitoring.columns. The interval is that of days of both windows; the weights are
+    `label_name` of monitoring.drift.columns. The interval is that of days of both windows; the weights are
     estimated anew with every change of a day.
     """
     asked = list(dict.fromkeys(columns))

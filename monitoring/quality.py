@@ -20,7 +20,7 @@ from scipy.stats import mannwhitneyu
 from data.health import Health, Intake
 from data.matching import LabelCounts
 from keepfit.spec import Project
-from monitoring.wording import share
+from monitoring.drift.wording import share
 
 LEAST_OF_A_DAY = 10
 """A day with fewer labels, or fewer rows, says nothing about a share of them."""

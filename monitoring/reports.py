@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from keepfit.spec import Project
-from monitoring.columns import answer_names, label_name
 from monitoring.drift import DriftVerdict
+from monitoring.drift.columns import answer_names, label_name
 from monitoring.sealing import neutral, sealed
 from monitoring.triggers import Reason, Triggers
 from monitoring.windows import Windows
@@ -24,8 +24,8 @@ from monitoring.windows import Windows
 if TYPE_CHECKING:
     from data.examples import Examples
     from data.matching import LabelCounts
-    from monitoring.estimate import Estimate
     from monitoring.harm import Harm
+    from monitoring.late.estimate import Estimate
     from monitoring.performance import Performance
     from monitoring.quality import Quality
     from monitoring.slices import SliceFinding

@@ -9,8 +9,8 @@ from keepfit.spec import Project
 
 if TYPE_CHECKING:
     from monitoring.drift import DriftVerdict
-    from monitoring.estimate import Estimate
     from monitoring.harm import Harm
+    from monitoring.late.estimate import Estimate
     from monitoring.performance import Performance
 
 Kind = Literal["performance", "drift", "labels", "age"]

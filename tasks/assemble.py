@@ -5,7 +5,7 @@ from datetime import datetime
 
 from data.examples import query_examples
 from data.snapshots import Snapshot, freeze
-from monitoring.maturity import ripen
+from monitoring.late.maturity import ripen
 from tasks.loop import Loop
 
 

@@ -17,8 +17,8 @@ from data.spans import read_profiles
 from keepfit.errors import ServiceUnavailable, VersionNotFound
 from keepfit.spec import Project
 from monitoring.drift import DriftVerdict, cannot_say, judge_examples
-from monitoring.estimate import estimate_performance
 from monitoring.harm import harm_of_drift
+from monitoring.late.estimate import estimate_performance
 from monitoring.performance import measure, score
 from monitoring.quality import Quality, judge_quality
 from monitoring.reports import Judged, Report, Standing, write_report

@@ -18,7 +18,7 @@ from sklearn.isotonic import IsotonicRegression
 from benchmarks.drift.hotel import PROJECT, bookings, build, examples_of
 from benchmarks.figures import Options, Table
 from keepfit import Gate
-from monitoring.estimate import estimate_performance
+from monitoring.late.estimate import estimate_performance
 
 TRAINED_UNTIL, LABELS_UNTIL = datetime(2015, 11, 2, tzinfo=UTC), datetime(2016, 1, 4, tzinfo=UTC)
 LAST_WEEK = datetime(2016, 8, 22, tzinfo=UTC)

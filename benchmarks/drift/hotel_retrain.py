@@ -17,7 +17,7 @@ from benchmarks.figures import Options, Table
 from data.examples import Examples
 from data.splits import split
 from keepfit.errors import SnapshotTooSmall
-from monitoring.maturity import ripen
+from monitoring.late.maturity import ripen
 from monitoring.scoring import answers, score
 from tasks.decide import decide
 from tasks.evaluate import Evaluation, Parity, judge

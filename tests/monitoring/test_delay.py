@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.delay import Delays, learn_delays
+from monitoring.late.delay import Delays, learn_delays
 from tests.monitoring.waiting import AS_OF, NEVER, alike, known_at, stream, yes_comes_early
 from tests.monitoring.windows_of import project, window
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.examples import Examples
-from monitoring.estimate import Estimate, estimate_performance
+from monitoring.late.estimate import Estimate, estimate_performance
 from monitoring.performance import measure
 from tests.monitoring.waiting import AS_OF, NEVER, alike, known_at, stream, yes_comes_early
 from tests.monitoring.windows_of import project, window

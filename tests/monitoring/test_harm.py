@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.examples import Examples
-from monitoring.columns import answer_names, label_name
+from monitoring.drift.columns import answer_names, label_name
 from monitoring.harm import TOGETHER, Harm, harm_of_drift
 from monitoring.scoring import score
 from tests.monitoring.windows_of import START, project, window

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from data.examples import Examples
-from monitoring.maturity import ripen
+from monitoring.late.maturity import ripen
 from tests.making import DAY
 from tests.monitoring.windows_of import START, project, window
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepfit import Column
-from monitoring.columns import answer_names, label_name
 from monitoring.drift import judge_examples
+from monitoring.drift.columns import answer_names, label_name
 from monitoring.performance import measure
 from monitoring.reports import COLUMNS as DRAWN
 from monitoring.reports import Judged, write_report

@@ -6,12 +6,12 @@ import pytest
 
 from data.profiling import Rows, count
 from data.spans import DayCounts, Sparse
-from monitoring.coding import code
-from monitoring.columns import WindowValues
 from monitoring.drift import judge_examples
-from monitoring.permutation import block_by_days
-from monitoring.profiles import profile
-from monitoring.summed import sum_up
+from monitoring.drift.coding import code
+from monitoring.drift.columns import WindowValues
+from monitoring.drift.permutation import block_by_days
+from monitoring.drift.profiles import profile
+from monitoring.drift.summed import sum_up
 from tests.monitoring.windows_of import COLUMNS, START, days, features, project, window
 
 DAY = 86_400_000_000

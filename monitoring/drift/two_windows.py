@@ -20,20 +20,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from keepfit.spec import Column, Project
-from monitoring.coding import Coded, code
-from monitoring.columns import answer_names, infer_columns, label_name, read_windows
-from monitoring.dependence import Memory, row_memory
-from monitoring.permutation import Blocking, block_by_days, block_by_rows, resolves
-from monitoring.profiles import Profile, profile
-from monitoring.summed import sum_up
-from monitoring.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
-from monitoring.wording import share
+from monitoring.drift.coding import Coded, code
+from monitoring.drift.columns import answer_names, infer_columns, label_name, read_windows
+from monitoring.drift.dependence import Memory, row_memory
+from monitoring.drift.permutation import Blocking, block_by_days, block_by_rows, resolves
+from monitoring.drift.profiles import Profile, profile
+from monitoring.drift.summed import sum_up
+from monitoring.drift.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
+from monitoring.drift.wording import share
 
 if TYPE_CHECKING:
     from data.examples import Examples
     from data.spans import DayCounts
-
-__all__ = ["DriftVerdict", "Finding", "Limits", "cannot_say", "judge", "judge_examples"]
 
 _MATURED = 0.9
 _THREADS = 2

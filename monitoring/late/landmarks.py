@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from keepfit.spec import Project
-from monitoring.delay import Delays, ages
-from monitoring.recalibration import Recalibration, Waiting, believed, recalibrate
+from monitoring.late.delay import Delays, ages
+from monitoring.late.recalibration import Recalibration, Waiting, believed, recalibrate
 
 if TYPE_CHECKING:
     from data.examples import Examples

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from data import grid
 from data.profiling import MOST_CATEGORIES, hashed
-from monitoring.coding import Coded, bin_ends, quantiles
-from monitoring.profiles import Profile, profile_of
+from monitoring.drift.coding import Coded, bin_ends, quantiles
+from monitoring.drift.profiles import Profile, profile_of
 
 if TYPE_CHECKING:
     from data.spans import Sparse

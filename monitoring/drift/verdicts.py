@@ -7,13 +7,13 @@ from typing import Literal, Self
 import numpy as np
 
 from keepfit.spec import Project
-from monitoring.coding import Coded
-from monitoring.dependence import day_widening
-from monitoring.permutation import Blocking, adjusted_p_values, assignments, smallest_p
-from monitoring.profiles import Profile, distance_counts
-from monitoring.statistic import Statistic, measure_profiles
-from monitoring.together import Together, judge_together
-from monitoring.wording import What, describe_counts, describe_together, share
+from monitoring.drift.coding import Coded
+from monitoring.drift.dependence import day_widening
+from monitoring.drift.permutation import Blocking, adjusted_p_values, assignments, smallest_p
+from monitoring.drift.profiles import Profile, distance_counts
+from monitoring.drift.statistic import Statistic, measure_profiles
+from monitoring.drift.together import Together, judge_together
+from monitoring.drift.wording import What, describe_counts, describe_together, share
 
 TOGETHER = "all columns together"
 _OF_COLUMNS, _OF_TOGETHER = 0.8, 0.2

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.profiles import Counts, Profile, distance, distance_counts, unseen_share
-from monitoring.wording import What
+from monitoring.drift.profiles import Counts, Profile, distance, distance_counts, unseen_share
+from monitoring.drift.wording import What
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from keepfit.spec import Project
-from monitoring.clock import Clock, find_clock
-from monitoring.incidence import Waits, at_risk, incidences
+from monitoring.late.clock import Clock, find_clock
+from monitoring.late.incidence import Waits, at_risk, incidences
 
 if TYPE_CHECKING:
     from data.examples import Examples

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.coding import Coded
+from monitoring.drift.coding import Coded
 
 Numbers = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.profiles import Counts, Profile
+from monitoring.drift.profiles import Counts, Profile
 
 What = Literal["values", "missing", "unseen", "together"]
 

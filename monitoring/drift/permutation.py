@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from monitoring.dependence import Memory
+from monitoring.drift.dependence import Memory
 
 MIN_DAYS = 7
 """A window of fewer days holds no whole week, and leaves too few ways to permute them."""

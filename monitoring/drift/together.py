@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from monitoring.coding import Coded
-from monitoring.permutation import Blocking, adjusted_p_values, assignments, smallest_p
+from monitoring.drift.coding import Coded
+from monitoring.drift.permutation import Blocking, adjusted_p_values, assignments, smallest_p
 
 Numbers = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.coding import Coded, Kind
-from monitoring.permutation import Blocking
+from monitoring.drift.coding import Coded, Kind
+from monitoring.drift.permutation import Blocking
 
 Counts = NDArray[np.float64]
 

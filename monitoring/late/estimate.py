@@ -20,8 +20,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from keepfit.spec import Project, metric_name
-from monitoring.delay import Delays, ages, learn_delays
-from monitoring.landmarks import Filling, Rows, fill, joined, reveal, see_as_then
+from monitoring.late.delay import Delays, ages, learn_delays
+from monitoring.late.landmarks import Filling, Rows, fill, joined, reveal, see_as_then
 from monitoring.scoring import Numbers, answers, score, score_metric
 
 if TYPE_CHECKING:

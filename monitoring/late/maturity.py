@@ -16,7 +16,7 @@ import pandas as pd
 
 from data.examples import Examples, Flags, Numbers
 from keepfit.spec import Project
-from monitoring.delay import Delays, ages, learn_delays
+from monitoring.late.delay import Delays, ages, learn_delays
 
 FAIR = 0.5
 """An example is left out while a label of any value would have come with a smaller probability."""
