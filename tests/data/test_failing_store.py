@@ -11,9 +11,12 @@ from tests.faults import disk
 from tests.faults.draining import LABELS, PREDICTIONS
 from tests.faults.warm import End, Warm
 
-pytestmark = pytest.mark.skipif(
-    disk.compiler() is None, reason="no C compiler: install gcc, and each failing write is tried here"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        disk.compiler() is None, reason="no C compiler: install gcc, and each failing write is tried here"
+    ),
+]
 
 WHOLE = {
     "predictions": sorted(f"p{n}" for n in range(PREDICTIONS)),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from data import tables
@@ -13,6 +14,8 @@ from data.records import AcknowledgedLabels, CapturedPredictions
 from data.store import Store
 from keepfit.settings import ROOT, Settings
 from tests.making import ROW, label, prediction, project
+
+pytestmark = pytest.mark.long
 
 PROCESSES, FILES, LINES, APPENDS = 2, 3, 120, 15
 REFUSED = 1

@@ -227,6 +227,7 @@ def test_retrain_now_ends_in_a_decision_that_is_shown(look: Open, lived: Loop, s
     assert reasons.count("pressed by a test <b>") == 1
 
 
+@pytest.mark.long
 def test_a_rollback_is_served_by_every_worker_and_says_so(
     look: Open, lived: Loop, settings: Settings
 ) -> None:
@@ -250,6 +251,7 @@ def test_a_rollback_is_served_by_every_worker_and_says_so(
     assert done.who == f"{oneself()} in rollback run {run}, started through its deployment"
 
 
+@pytest.mark.long
 def test_readmission_says_what_became_of_each_row(look: Open, lived: Loop, settings: Settings) -> None:
     row = {"weight": 3, "speed": 1, "place": "north", "predicted_at": "2026-01-01T00:00:00Z"}
     rejected = [

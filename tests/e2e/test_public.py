@@ -36,7 +36,7 @@ from tests.control.little import until
 from tests.e2e.routes import WEBSOCKET
 from tests.e2e.worlds import write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
 
 NAME = "guarded"
 PREFECT_OPEN = {

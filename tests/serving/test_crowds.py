@@ -16,6 +16,8 @@ from tests.builders import opened, published
 from tests.keys import TRUST, TRUSTED
 from tests.serving.running import eventually
 
+pytestmark = pytest.mark.long
+
 WORKERS = 64
 LOADS = 40
 

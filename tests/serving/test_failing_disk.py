@@ -24,6 +24,8 @@ from tests.builders import COLUMNS, ROW, TARGETS, published
 from tests.keys import SETTINGS
 from tests.making import loop, project
 
+pytestmark = pytest.mark.long
+
 Kind = Literal["full", "short", "torn", "unsynced", "closed"]
 
 POINT: dict[Kind, str] = {"unsynced": "journal.sync", "closed": "journal.open"}

@@ -15,7 +15,7 @@ from tests.serving.hostile import claims, folders, models, pointers, seals
 from tests.serving.hostile.bundles import clear, lay, stage
 from tests.serving.running import Server, eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 REFUSED = dict(kind for each in (seals, folders, claims, models) for kind in each.kinds())
 """At least 200 are asked for."""
