@@ -50,9 +50,13 @@ class _Halves:
 
 
 def judge_together(
-    columns: Mapping[str, Coded], blocking: Blocking, level: float, seed: int
+    columns: Mapping[str, Coded], blocking: Blocking, level: float, seed: int, widening: float = 1.0
 ) -> Together | str:
-    """Try to tell the windows apart by all columns; say why not, where there is too little to try it."""
+    """Try to tell the windows apart by all columns; say why not, where there is too little to try it.
+
+    What chance would do is multiplied by `widening`, that of the column whose blocks remember most: the
+    classifier may go by any of them.
+    """
     if not 2 <= len(columns) <= _MOST_COLUMNS:
         return "there is one column only" if len(columns) < 2 else f"there are more than {_MOST_COLUMNS}"
     place = np.arange(blocking.permuted)
@@ -76,6 +80,7 @@ def judge_together(
     count = np.bincount(place, minlength=len(tried))
     dealt = assignments(half, resamples, seed + 1)
     apart = (dealt @ sums) / (dealt @ count) - ((1 - dealt) @ sums) / ((1 - dealt) @ count)
+    apart[1:] *= widening
     p_value = float(adjusted_p_values(apart[:, None])[0])
     was_now = halves.current[~halves.learnt]
     ranks = rankdata(scores)[was_now]

@@ -102,12 +102,13 @@ def judge_profiles(case: Case, limits: Limits) -> DriftVerdict:
     if not case.profiles:
         return _verdict((), case, None)
     together, part = None, 1.0
+    widening = case.widening or _of_days(case.profiles, case.blocking)
     if len(case.coded) > 1:
-        together = judge_together(case.coded, case.blocking, _OF_TOGETHER * limits.p_value, limits.seed)
+        level, widest = _OF_TOGETHER * limits.p_value, max(widening.values(), default=1.0)
+        together = judge_together(case.coded, case.blocking, level, limits.seed, widest)
     if isinstance(together, Together):
         part = _OF_COLUMNS
     dealt = assignments(case.blocking, limits.resamples, limits.seed)
-    widening = case.widening or _of_days(case.profiles, case.blocking)
     statistics = measure_profiles(case.profiles, dealt, widening, case.may_lack)
     smallest = smallest_p(case.blocking, limits.resamples) / part
     found = _findings(statistics, case.blocking, limits, part)
