@@ -59,6 +59,8 @@ def _ratio(before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
     times = after[2] / before[2]
     if times >= 10:
         return f" {times:,.0f} times as high,"
+    if abs(times - 1) < 0.005:  # of a year or a pressure: what it moved by is no share of it
+        return ""
     return f" {abs(times - 1):.0%}".replace("%", f" % {'higher' if times > 1 else 'lower'},")
 
 
