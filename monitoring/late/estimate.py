@@ -132,7 +132,7 @@ def estimate_performance(
 def _estimated(project: Project, rows: Rows, blank: Estimate) -> Estimate:
     seen = int((rows.late & rows.known & (rows.window > 0)).sum())
     if seen < max(project.min_rows, 1):
-        why = f"of earlier answers whose label came later than that, {seen} have one by now"
+        why = f"of earlier answers whose label was still out at this age, {seen} have one by now"
         return replace(blank, unknown=f"{why}, and min_rows asks for {project.min_rows}")
     if project.target.kind != "regression" and len(np.unique(rows.wait.kind[rows.known])) == 1:
         return replace(blank, unknown="all labels so far are of one class")
