@@ -58,6 +58,7 @@ def drawn(folder: Path, names: Sequence[str], categories: Sequence[str]) -> str:
     return found.page.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch", BATCHES)
 def test_evidently_draws_every_text_and_runs_none(browser: Browser, tmp_path: Path, batch: int) -> None:
     names = ADMITTED[NAMES * batch : NAMES * (batch + 1)]
