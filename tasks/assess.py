@@ -25,7 +25,7 @@ from monitoring.reports import Judged, Report, Standing, write_report
 from monitoring.scoring import answers
 from monitoring.slices import measure_slices
 from monitoring.triggers import ChampionFacts, Evidence, Past, judge_triggers
-from monitoring.windows import Windows, choose_windows, no_verdict_because
+from monitoring.windows import Window, Windows, choose_windows, no_verdict_because
 from tasks.loop import Loop
 from tasks.register import fetch
 from tasks.rescore import rescore
@@ -36,7 +36,8 @@ _DRAWN = MOST_ROWS * 9 // 10
 """What is drawn of more rows is about as many, give or take a hundredth."""
 PAST = timedelta(days=400)
 PAST_ROWS = 40_000
-"""How far back delays are learned from, and from how many rows: more would be no surer."""
+"""How far back delays are learned from at most, and from how many rows: more would be no surer."""
+_TIMES = 4
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
     )
     reference, current = _answered(bundle, before), _answered(bundle, given)
     verdict = _drift(loop, windows, reference, current)
-    past = _past(loop, bundle, windows.current.since, as_of)
+    labels = count_labels(loop.store, project, windows.current.since, as_of)
+    past = _past(loop, bundle, windows.current, labels.delay_95_s)
     moved = [found.column for found in verdict.findings if found.drift and found.what != "together"]
     evidence = Evidence(
         verdict,
@@ -94,7 +96,7 @@ def assess(loop: Loop, champion: Promotion, as_of: datetime, positions: Mapping[
         withheld=asked.withheld,
         person=asked.person,
         journal_positions=positions,
-        labels=count_labels(loop.store, project, windows.current.since, as_of),
+        labels=labels,
         served=standing(project, given, None, given.outputs),
         frozen=_frozen(loop, given),
     )
@@ -118,10 +120,15 @@ def _drift(loop: Loop, windows: Windows, reference: Examples, current: Examples)
     return judge_examples(project, reference, current, answers if known else None, counts)
 
 
-def _past(loop: Loop, bundle: Bundle, until: datetime, as_of: datetime) -> Examples:
-    """What came before the current window, answered by the champion where it did not learn from it."""
-    since = until - max(PAST, loop.project.reference_span)
-    found = query_examples(loop.store, loop.project, as_of, since, until, PAST_ROWS)
+def _past(loop: Loop, bundle: Bundle, current: Window, delay_s: float | None) -> Examples:
+    """What came before the current window, answered by the champion where it did not learn from it.
+
+    It goes back some times as far as labels are late, so that no more is read where they are not.
+    """
+    project = loop.project
+    late = PAST if delay_s is None else min(PAST, _TIMES * timedelta(seconds=delay_s))
+    since = current.since - max(late, _TIMES * project.current, project.reference_span)
+    found = query_examples(loop.store, project, current.until, since, current.since, PAST_ROWS)
     found = _answered(bundle, found)
     learned = (found.facts["predicted_at"] < bundle.manifest.lineage.training_until).to_numpy(dtype=bool)
     return replace(found, outputs=np.where(learned[:, None], np.nan, found.outputs))
