@@ -32,8 +32,6 @@ from tasks.rescore import rescore
 
 MOST_ROWS = 200_000
 """Of a window with more rows a part is drawn; features are then judged by what was counted of each day."""
-_DRAWN = MOST_ROWS * 9 // 10
-"""What is drawn of more rows is about as many, give or take a hundredth."""
 PAST = timedelta(days=400)
 PAST_ROWS = 40_000
 """How far back delays are learned from at most, and from how many rows: more would be no surer."""
@@ -111,7 +109,8 @@ def _drift(loop: Loop, windows: Windows, reference: Examples, current: Examples)
     answers = (reference.outputs, current.outputs)
     known = all(np.isfinite(answer).all() for answer in answers)
     counts = None
-    if max(len(reference), len(current)) >= _DRAWN:
+    # What is drawn of more rows is about as many; counts of no more rows than there are change nothing.
+    if max(len(reference), len(current)) >= MOST_ROWS * 9 // 10:
         as_of = windows.current.until
         counts = (
             read_profiles(loop.store, project, windows.reference.since, windows.reference.until, as_of),

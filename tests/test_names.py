@@ -19,7 +19,7 @@ from data.releases import released
 from keepfit.errors import BundleDamaged, KeepfitError, ProjectError, StackError
 from keepfit.loading import absolute, load_project
 from keepfit.settings import Settings
-from monitoring.console.watches import drawn_page, read_watch
+from monitoring.console.watches import Watches, drawn_page
 from serving.__main__ import settings_of
 from tests.console.opening import console_on
 from tests.console.years import Year
@@ -79,7 +79,7 @@ def test_a_hostile_name_is_refused_at_every_door(
         refused(lambda: new(tmp_path / "history.csv", Asked(), Place(name)), ProjectError)
     refused(lambda: load_project(f"{name}:made" if name in (".", "..") else name), ProjectError)
     refused(lambda: released(home / "releases", name, TRUST), BundleDamaged)
-    assert read_watch(home / "reports", name) is None
+    assert Watches(home / "reports").named(name) is None
     assert drawn_page(home / "reports", name) is None
 
 

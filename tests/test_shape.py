@@ -21,31 +21,6 @@ OUTSIDE = {"examples", "benchmarks", "tests"}
 
 PACKAGES = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - OUTSIDE)
 
-DOORWAYS = {
-    "cryptography": {"data.signatures", "data.signing"},
-    "evidently": {"monitoring.reports"},
-    "great_expectations": {"data.expectations"},
-    "mlflow": {"control.fronts", "data.registry"},
-    "model_signing": {"data.signing"},
-    "onnx": {"tasks.convert", "tasks.export"},
-    "onnxruntime": {"serving.predictor"},
-    "skl2onnx": {"tasks.convert"},
-    "sklearn": {"monitoring.scoring"},
-    "starlette": {
-        *(f"monitoring.console.{name}" for name in ("actions", "exports", "pages", "rendering")),
-        *("monitoring.console.site", "monitoring.console.trust"),
-    },
-    "jinja2": {"monitoring.console.rendering"},
-    "uvicorn": {
-        *("control.fronts", "serving.connections", "serving.supervision", "monitoring.console.__main__"),
-    },
-    "prefect": {
-        *(f"flows.{name}" for name in ("feedback", "retrain", "rollback", "steps", "watch")),
-        *("control.deployments", "control.fronts", "control.orchestrator"),
-    },
-    # An Arrow driver brings its own copy of SQLite, and two in one process damage the file (ADR 0009).
-    "adbc_driver_sqlite": set[str](),
-}
 TOO_HEAVY_TO_SERVE = {
     *("prefect", "mlflow", "great_expectations", "evidently", "pandas", "sklearn"),
     *("sqlalchemy", "pyarrow", "onnx", "skl2onnx", "typer", "model_signing", "sigstore"),
@@ -68,6 +43,32 @@ def modules(package: str) -> dict[str, Path]:
 
 
 ALL = {name: file for package in PACKAGES for name, file in modules(package).items()}
+
+DOORWAYS = {
+    "cryptography": {"data.signatures", "data.signing"},
+    "evidently": {"monitoring.reports"},
+    "great_expectations": {"data.expectations"},
+    "mlflow": {"control.fronts", "data.registry"},
+    "model_signing": {"data.signing"},
+    "onnx": {"tasks.convert", "tasks.export"},
+    "onnxruntime": {"serving.predictor"},
+    "skl2onnx": {"tasks.convert"},
+    "sklearn": {"monitoring.scoring"},
+    "starlette": {
+        *(f"monitoring.console.{name}" for name in ("actions", "exports", "rendering", "site", "trust")),
+        *(name for name in ALL if name.startswith("monitoring.console.pages.") and "__" not in name),
+    },
+    "jinja2": {"monitoring.console.rendering"},
+    "uvicorn": {
+        *("control.fronts", "serving.connections", "serving.supervision", "monitoring.console.__main__"),
+    },
+    "prefect": {
+        *(f"flows.{name}" for name in ("feedback", "retrain", "rollback", "steps", "watch")),
+        *("control.deployments", "control.fronts", "control.orchestrator"),
+    },
+    # An Arrow driver brings its own copy of SQLite, and two in one process damage the file (ADR 0009).
+    "adbc_driver_sqlite": set[str](),
+}
 
 
 def imported(file: Path) -> Iterator[str]:

@@ -8,9 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from data.audit import Change, What, append
-from monitoring.console.pages import earlier_versions
+from monitoring.console.outcomes import earlier_versions
 from monitoring.console.rendering import console_of, render
 from monitoring.console.signin import LOOKS
 from monitoring.console.sources import Sources
@@ -152,3 +153,13 @@ def _reason(form: Form) -> str:
 
 def _one(form: Form, name: str) -> str:
     return form.get(name, [""])[0]
+
+
+ROUTES = [
+    Route("/retrain", retrain, methods=["POST"]),
+    Route("/rollback", rollback, methods=["POST"]),
+    Route("/readmit", readmit, methods=["POST"]),
+    Route("/release", release, methods=["POST"]),
+    Route("/sign-in", sign_in, methods=["GET", "POST"]),
+    Route("/sign-out", sign_out, methods=["POST"]),
+]

@@ -6,9 +6,15 @@ from data.decisions import KeptDecision
 from data.promotions import Promotion
 from monitoring.console.charts import Chart, Mark, Series
 from monitoring.console.phrases import direction, metric_name, number, p_value, percent, shown
+from monitoring.console.sources import Sources
 from monitoring.console.watches import Scores, Watch
 
 _HOUR_S = 3600.0
+
+
+def marks_of(sources: Sources) -> list[Mark]:
+    """Mark what was done, as the ledger and the decisions have it."""
+    return marks(sources.ledger.history(), sources.decisions())
 
 
 def marks(history: Sequence[Promotion], decisions: Sequence[KeptDecision]) -> list[Mark]:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from data.decisions import KeptDecision
 from data.quarantine import Quarantine, Quarantined
 from data.sheets import Cell, sheet
-from monitoring.console.rendering import console_of
+from monitoring.console.rendering import console_of, file_name
 
 DECISIONS = 20_000
 """The most decisions of one file, the newest."""
@@ -50,13 +52,13 @@ def quarantine(request: Request) -> Response:
     """Answer with all rows that wait, newest first; as on their page, of one `reason` where it is given."""
     waits = console_of(request).sources.quarantine
     rows = _waiting(waits, request.query_params.get("reason"))
-    return _attached("quarantine", _QUARANTINE, (_cells(_QUARANTINE, entry) for entry in rows))
+    return attached("quarantine", _QUARANTINE, (_cells(_QUARANTINE, entry) for entry in rows))
 
 
 def ledger(request: Request) -> Response:
     """Answer with every entry of the ledger, newest first."""
     history = console_of(request).sources.ledger.history()[::-1]
-    return _attached("ledger", _LEDGER, [_cells(_LEDGER, entry) for entry in history])
+    return attached("ledger", _LEDGER, [_cells(_LEDGER, entry) for entry in history])
 
 
 def decisions(request: Request) -> Response:
@@ -64,7 +66,7 @@ def decisions(request: Request) -> Response:
     kept = console_of(request).sources.decisions(DECISIONS)
     metrics = list(dict.fromkeys(name for each in kept for name in each.decision.challenger_scores))
     header = [*_DECIDED, *(f"{who} {name}" for name in metrics for who in ("challenger", "champion"))]
-    return _attached("decisions", header, (_decided(each, metrics) for each in kept))
+    return attached("decisions", header, (_decided(each, metrics) for each in kept))
 
 
 def _waiting(waits: Quarantine, reason: str | None) -> Iterator[Quarantined]:
@@ -92,7 +94,16 @@ def _cells(names: Sequence[str], of: object) -> Sequence[Cell]:
     return [getattr(of, name) for name in names]
 
 
-def _attached(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
+def document(request: Request, told: object) -> Response:
+    """Answer with what a page shows as JSON; what is told is what msgspec can write."""
+    body = msgspec.json.format(msgspec.json.encode(told), indent=1)
+    name = file_name(request.url.path)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def attached(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
+    """Answer with rows as CSV, read while they are sent; `name` is that of the file without its ending."""
     coming = iter(rows)
     # The first row is read before the answer begins: a store that is away is said on a page.
     first = next(coming, None)
@@ -102,3 +113,10 @@ def _attached(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) 
         media_type="text/csv; charset=utf-8; header=present",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
+
+
+ROUTES = [
+    Route("/quarantine.csv", quarantine),
+    Route("/ledger.csv", ledger),
+    Route("/decisions.csv", decisions),
+]

@@ -102,3 +102,11 @@ def _within(run: FlowRun, time: datetime, at: datetime) -> bool:
     """Tell whether something was written down while a run lasted."""
     since, until = run.start_time or at, run.end_time or at
     return since <= time <= until + timedelta(seconds=1)
+
+
+def earlier_versions(sources: Sources) -> list[int]:
+    """Return the versions that were champion and are not, newest first."""
+    history = sources.ledger.history()
+    present = history[-1].version if history else None
+    were = {each.version for each in history if each.version is not None}
+    return sorted(were - {present}, reverse=True)

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -20,17 +21,18 @@ HERE = Path(__file__).parent
 
 PAGES = {
     "/": "Glance",
-    "/performance": "Performance",
-    "/drift": "Drift",
+    "/timeline": "Timeline",
+    "/reports": "Reports",
     "/labels": "Labels",
-    "/quarantine": "Quarantine",
     "/decisions": "Decisions",
     "/ledger": "Ledger",
+    "/quarantine": "Quarantine",
     "/audit": "Audit",
-    "/reports": "Reports",
     "/runs": "Runs",
 }
 
+_FILE = ".html"
+"""What an address ends with where its page is to be kept as a file, mailed or printed."""
 _EVERYWHERE = ("0.0.0.0", "::")
 _WORDS = (
     "ago",
@@ -90,11 +92,43 @@ def render(request: Request, template: str, status: int = 200, **told: object) -
     """Make a page."""
     console = console_of(request)
     page = console.templates.get_template(template)
-    settings = as_seen(console.sources.settings, request.url.hostname)
-    caller = getattr(request.state, "caller", None)
-    text = page.render(path=request.url.path, now=console.clock(), settings=settings, caller=caller, **told)
+    text = page.render(**around(request), **told)
     # A lone surrogate can stand in a row that was set aside, and in no page.
-    return HTMLResponse(text.encode("utf-8", "replace"), status)
+    return HTMLResponse(text.encode("utf-8", "replace"), status, headers=_as_file(request))
+
+
+def around(request: Request) -> dict[str, object]:
+    """Give what the frame of every page shows; `alone` is one that is kept as a file, without the site."""
+    console = console_of(request)
+    path = request.url.path
+    alone = path.endswith(_FILE)
+    return {
+        "path": path.removesuffix(_FILE),
+        "query": request.url.query,
+        "alone": alone,
+        "style": _style() if alone else None,
+        "now": console.clock(),
+        "settings": as_seen(console.sources.settings, request.url.hostname),
+        "caller": getattr(request.state, "caller", None),
+    }
+
+
+def file_name(path: str) -> str:
+    """Name the file that an address of this site is kept as."""
+    return "-".join(filter(None, path.split("/"))) or "glance"
+
+
+def _as_file(request: Request) -> dict[str, str] | None:
+    path = request.url.path
+    if not path.endswith(_FILE):
+        return None
+    return {"Content-Disposition": f'attachment; filename="{file_name(path)}"'}
+
+
+@cache
+def _style() -> Markup:
+    """The style sheet, for a page that is kept as a file: nothing in it is anybody else's."""
+    return Markup((HERE / "static" / "console.css").read_text(encoding="utf-8"))
 
 
 def as_seen(settings: Settings, name: str | None) -> Settings:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -10,13 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from data.records import now
 from keepfit.errors import KeepfitError, ServiceUnavailable
 from keepfit.settings import Settings
-from monitoring.console import actions, exports, pages
+from monitoring.console import actions, exports
+from monitoring.console.pages import decided, overview, runs, timeline, watched
 from monitoring.console.rendering import HERE, Console, render
 from monitoring.console.signin import SignIn
 from monitoring.console.sources import Sources
@@ -53,31 +55,10 @@ _CARRIED = {
 }
 
 _ROUTES = [
-    Route("/", pages.glance),
-    Route("/performance", pages.performance),
-    Route("/drift", pages.drift),
-    Route("/labels", pages.labels),
-    Route("/quarantine", pages.quarantine),
-    Route("/quarantine.csv", exports.quarantine),
-    Route("/ledger", pages.ledger),
-    Route("/ledger.csv", exports.ledger),
-    Route("/ledger/{number}", pages.entry),
-    Route("/decisions", pages.decisions),
-    Route("/decisions.csv", exports.decisions),
-    Route("/decisions/{key}", pages.decision),
-    Route("/audit", pages.audit),
-    Route("/reports", pages.reports),
-    Route("/reports/{as_of}", pages.report),
-    Route("/reports/{as_of}/page", pages.report_page),
-    Route("/runs", pages.runs),
-    Route("/runs/{number}", pages.run),
-    Route("/retrain", actions.retrain, methods=["POST"]),
-    Route("/rollback", actions.rollback, methods=["POST"]),
-    Route("/readmit", actions.readmit, methods=["POST"]),
-    Route("/release", actions.release, methods=["POST"]),
-    Route("/sign-in", actions.sign_in, methods=["GET", "POST"]),
-    Route("/sign-out", actions.sign_out, methods=["POST"]),
-    Route("/health/live", pages.live),
+    # A file's address ends like that of a page which takes any name: so files come first.
+    *exports.ROUTES,
+    *chain.from_iterable(each.ROUTES for each in (overview, timeline, watched, decided, runs)),
+    *actions.ROUTES,
     Mount("/static", StaticFiles(directory=HERE / "static")),
 ]
 

@@ -13,7 +13,7 @@ from data.releases import WorkerStatus, read_statuses
 from data.store import Store
 from keepfit.settings import Settings
 from monitoring.console.flowruns import FlowRuns, signed_in_client
-from monitoring.console.watches import Watch, drawn_page, read_watch, read_watches
+from monitoring.console.watches import Watch, Watches, drawn_page
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,17 @@ class Sources:
         """Return what each worker seen in the last seconds serves."""
         return read_statuses(self.settings.journal(self.project), at)
 
+    @cached_property
+    def _watches(self) -> Watches:
+        return Watches(self.reports)
+
     def watches(self) -> list[Watch]:
         """Return all that `watch` found, oldest first."""
-        return read_watches(self.reports)
+        return self._watches.every()
 
     def watch(self, name: str) -> Watch | None:
         """Return what one watch found."""
-        return read_watch(self.reports, name)
+        return self._watches.named(name)
 
     def page(self, name: str) -> Path | None:
         """Say where Evidently's page of a watch is."""

@@ -197,19 +197,42 @@ class Watch(Struct, frozen=True):
         return self.performance.scores if self.performance is not None else {}
 
 
-def read_watches(folder: Path) -> list[Watch]:
-    """Return every watch of a project's reports, oldest first; what cannot be read is left out."""
-    found = (read_watch(folder, path.parent.name) for path in folder.glob(f"*/{_VERDICT}"))
-    return sorted((watch for watch in found if watch is not None), key=lambda watch: watch.as_of)
+class Watches:
+    """The watches of a project's reports; each file is read again only when it was written again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, tuple[int, Watch | None]] = {}
+
+    def every(self) -> list[Watch]:
+        """Return every watch, oldest first; what cannot be read is left out."""
+        try:
+            names = [each.name for each in self._folder.iterdir()]
+        except OSError:
+            return []
+        found = (self.named(name) for name in names)
+        return sorted((watch for watch in found if watch is not None), key=lambda watch: watch.as_of)
+
+    def named(self, name: str) -> Watch | None:
+        """Return the watch of one folder, or None where there is none that can be read."""
+        if _NAME.fullmatch(name) is None:
+            return None
+        path = self._folder / name / _VERDICT
+        try:
+            written = path.stat().st_mtime_ns
+            kept = self._read.get(name)
+            if kept is None or kept[0] != written:
+                # Replaced at once, never written in place: what is read is of this time or a later one.
+                kept = self._read[name] = (written, _read(path))
+        except OSError:
+            return None
+        return kept[1]
 
 
-def read_watch(folder: Path, name: str) -> Watch | None:
-    """Return the watch of one folder, or None where there is none that can be read."""
-    if _NAME.fullmatch(name) is None:
-        return None
+def _read(path: Path) -> Watch | None:
     try:
-        return msgspec.json.decode((folder / name / _VERDICT).read_bytes(), type=Watch)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(path.read_bytes(), type=Watch)
+    except msgspec.MsgspecError:
         return None
 
 

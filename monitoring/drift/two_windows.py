@@ -52,10 +52,11 @@ def judge(  # noqa: PLR0913 - the one call a person makes from Python, all setti
 ) -> DriftVerdict:
     """Judge whether `current` drifted from `reference`.
 
-    `columns` are judged (without them: all, by the kinds they hold). `blocks_*` name the block of each
-    row, usually its day; they are used when both windows have at least seven, otherwise rows are taken
-    as independent and the verdict says so. Frames are not changed. No input raises: what cannot be
-    judged makes the verdict "cannot say", unless another column drifted.
+    Rows are in the order of time. `columns` are judged (without them: all, by the kinds they hold).
+    `blocks_*` name the block of each row, usually its day; they are used when both windows have at least
+    seven, otherwise neighbours change places together, as many as remember each other. Frames are not
+    changed. No input raises: what cannot be judged makes the verdict "cannot say", unless another column
+    drifted.
     """
     blocks = None
     if blocks_reference is not None and blocks_current is not None:
@@ -146,7 +147,7 @@ def _judge(
         Finding(str(n), None, f"cannot say: {n} {each}") for n, each in found.items() if isinstance(each, str)
     )
     whole = {name: each for name, each in coded.items() if name not in may_lack}
-    if counts is not None and _same_days(blocking, counts):
+    if counts is not None and _are_of_more_rows(counts, rows, blocking):
         drawn, rows = rows, (int(counts[0].rows.sum()), int(counts[1].rows.sum()))
         profiles |= {n: sum_up(counts[0].columns[n], counts[1].columns[n]) for n in counts[0].columns}
         part = f"{drawn[0]:,} of the {rows[0]:,} reference and {drawn[1]:,} of the {rows[1]:,} current rows"
@@ -155,9 +156,13 @@ def _judge(
     return judge_profiles(Case(profiles, blocking, rows, whole, widening, unread, told, may_lack), limits)
 
 
-def _same_days(blocking: Blocking, counts: "tuple[DayCounts, DayCounts]") -> bool:
+def _are_of_more_rows(
+    counts: "tuple[DayCounts, DayCounts]", rows: tuple[int, int], blocking: Blocking
+) -> bool:
+    """Say whether counts are of the same days as the rows, and of rows that were not drawn."""
     known = np.concatenate([each.days for each in counts])
-    return blocking.days is not None and np.array_equal(blocking.days, known)
+    same_days = blocking.days is not None and np.array_equal(blocking.days, known)
+    return same_days and rows != tuple(int(each.rows.sum()) for each in counts)
 
 
 def _of_one_version(reference: "Examples", current: "Examples") -> bool:

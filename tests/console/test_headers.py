@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 
 from data.tables import decisions
-from monitoring.console.pages import REPORT_POLICY
+from monitoring.console.pages.watched import REPORT_POLICY
 from monitoring.console.site import DENIED, POLICY, make_site
 from tests.console.opening import opened
 from tests.console.years import EVERY, START, Year, verdict, write_watch
@@ -44,7 +44,7 @@ def paths() -> list[str]:
         "/static/none",
         "/none",
         "/ledger/99",
-        "/drift/",
+        "/timeline/",
     ]
 
 

@@ -35,7 +35,7 @@ ADDRESSES = [
     *(f"/reports/{key}/page" for key in ("%00", "%ff", "..%2f..", "x" * 5000, "2013-02-30")),
     *(f"/runs/{key}" for key in ("%00", "%ff", "..%2f..", "x" * 5000, DIGITS)),
     *(f"/static/{key}" for key in ("%00", "..%2f..%2fsite.py", "%ff", "x" * 5000, "%5c..%5c")),
-    *(f"/performance?{query}" for query in ("%00=%ff", "a" * 50_000, "days=" + DIGITS, "metric=%ed%a0%80")),
+    *(f"/timeline?{query}" for query in ("%00=%ff", "a" * 50_000, "days=" + DIGITS, "metric=%ed%a0%80")),
     *("/%2e%2e/site.py", "//evil.example", "/\u00e9", "/%"),
 ]
 AWAY = 503

@@ -66,7 +66,7 @@ def test_without_prefect_every_page_is_there_and_says_that_it_is_away(console: h
 def test_the_performance_page_has_a_chart_and_a_table_of_the_loop_beside_the_frozen_model(
     console: httpx.Client,
 ) -> None:
-    page = console.get("/performance").text
+    page = console.get("/timeline").text
     assert "log loss (lower is better)" in page
     assert "ROC AUC (higher is better)" in page
     assert "version 1, frozen" in page
@@ -124,7 +124,7 @@ def test_text_from_the_data_is_never_markup(tmp_path: Path) -> None:
             assert "<img" not in text
             scripts = re.findall(r"<script[^>]*>", text)
             assert scripts == [], path
-        assert "&lt;/script&gt;" in console.get("/drift").text
+        assert "&lt;/script&gt;" in console.get("/timeline").text
 
 
 def test_rows_are_listed_for_one_reason_and_by_age(tmp_path: Path) -> None:

@@ -23,8 +23,7 @@ PLAIN = tuple(f"plain{number}" for number in range(len(TEXTS)))
 OLDER = 50 * (len(TEXTS) // 50)
 LISTED = {
     "/": "Worker",
-    "/drift": "",
-    "/performance": "",
+    "/timeline": "",
     "/decisions": "",
     "/ledger": "",
     DECISION: "said: ",

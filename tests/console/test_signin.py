@@ -23,9 +23,10 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND
 EVERYBODY: frozenset[str] = frozenset()
 LOOKS, CHANGES, ANY = frozenset({"read"}), frozenset({"operate"}), frozenset(ROLES)
 PAGES = (
-    *("/", "/performance", "/drift", "/labels", "/quarantine", "/ledger", "/ledger/{number}"),
+    *("/", "/timeline", "/labels", "/quarantine", "/ledger", "/ledger/{number}"),
     *("/decisions", "/decisions/{key}", "/reports", "/reports/{as_of}", "/reports/{as_of}/page", "/runs"),
     *("/runs/{number}", "/quarantine.csv", "/ledger.csv", "/decisions.csv", "/audit"),
+    *("/timeline.html", "/reports/{as_of}.html", "/decisions/{key}.html"),
 )
 MAY: dict[tuple[str, str], frozenset[str]] = {
     **{("GET", page): LOOKS for page in PAGES},

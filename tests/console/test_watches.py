@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from monitoring.console.watches import drawn_page, read_watch, read_watches
+from monitoring.console.watches import Watches, drawn_page
 from monitoring.reports import write_report
 from tests.console.years import START, verdict, write_watch
 from tests.monitoring.test_reports import AS_OF, before, judged
@@ -13,7 +13,7 @@ def test_what_watch_writes_is_read(tmp_path: Path) -> None:
     made, reference, current = project(), before(), window(seed=2)
     found = judged(made, reference, current)
     write_report(tmp_path / AS_OF.strftime("%Y-%m-%dT%H%M%SZ"), made, found, reference, current)
-    (watch,) = read_watches(tmp_path)
+    (watch,) = Watches(tmp_path).every()
     assert watch.as_of == AS_OF
     assert watch.version == found.version
     assert watch.verdict.drift is found.verdict.drift
@@ -30,7 +30,7 @@ def test_what_watch_writes_is_read(tmp_path: Path) -> None:
 def test_a_file_of_an_older_keepfit_is_read(tmp_path: Path) -> None:
     told = {key: value for key, value in verdict(0, 1, ("a",)).items() if key in ("as_of", "performance")}
     write_watch(tmp_path, START, told)
-    (watch,) = read_watches(tmp_path)
+    (watch,) = Watches(tmp_path).every()
     assert watch.frozen is None
     # Then the champion's own scores stand in for those of the answers as given.
     assert watch.loop == told["performance"]["scores"]
@@ -40,10 +40,10 @@ def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     write_watch(tmp_path, START, verdict(0, 1, ("a",)))
     (tmp_path / "2026-03-01T000000Z").mkdir()
     (tmp_path / "2026-03-01T000000Z" / "verdict.json").write_text('{"as_of": "2026-03')
-    assert [watch.name for watch in read_watches(tmp_path)] == [NAME]
+    assert [watch.name for watch in Watches(tmp_path).every()] == [NAME]
 
 
 def test_no_address_leads_out_of_the_folder(tmp_path: Path) -> None:
     write_watch(tmp_path / "reports", START, verdict(0, 1, ("a",)))
-    assert read_watch(tmp_path / "reports" / "other", f"../{NAME}") is None
+    assert Watches(tmp_path / "reports" / "other").named(f"../{NAME}") is None
     assert drawn_page(tmp_path / "reports" / "other", f"../{NAME}") is None

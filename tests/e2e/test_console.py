@@ -155,7 +155,7 @@ def test_the_keyboard_skips_to_the_content_and_reaches_every_action(look: Open, 
 
 
 def test_a_chart_opens_as_a_table_by_the_keyboard(look: Open, console: str) -> None:
-    page = look(f"{console}/performance").page
+    page = look(f"{console}/timeline").page
     summary = page.locator("summary").first
     summary.focus()
     page.keyboard.press("Enter")

@@ -1,0 +1,46 @@
+"""What ran, what runs, and what is due."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from keepfit.errors import ServiceUnavailable
+from monitoring.console.flowruns import FLOWS
+from monitoring.console.outcomes import outcome
+from monitoring.console.rendering import console_of, render
+
+_RUNS = 15
+_NEXT_S = 3
+"""How often the page of a run that is under way looks again."""
+
+
+def runs(request: Request) -> HTMLResponse:
+    """Show the last runs of each flow, and the next that are due."""
+    known = console_of(request).sources.flow_runs
+    try:
+        deployments = known.deployments()
+        place = next((each.parameters.get("project") for each in deployments.values()), None)
+        last = {flow: known.last(flow, place, _RUNS) for flow in FLOWS}
+        coming = known.coming(deployments)
+    except ServiceUnavailable as away:
+        return render(request, "runs.html", away=str(away), last={}, coming=[], paused=[])
+    paused = [flow for flow, each in deployments.items() if each.paused]
+    return render(request, "runs.html", away=None, last=last, coming=coming, paused=paused)
+
+
+def run(request: Request) -> HTMLResponse:
+    """Show one run and what became of it; look again while it is under way."""
+    console = console_of(request)
+    try:
+        found = console.sources.flow_runs.run(request.path_params["number"])
+        if found is None:
+            raise HTTPException(404, "Prefect knows no run of this id; the last runs are listed under Runs.")
+        became = outcome(console.sources, found, console.clock())
+    except ServiceUnavailable as away:
+        return render(request, "run.html", away=str(away), became=None, again=_NEXT_S)
+    again = None if found.over or "still" in request.query_params else _NEXT_S
+    return render(request, "run.html", away=None, became=became, again=again)
+
+
+ROUTES = [Route("/runs", runs), Route("/runs/{number}", run)]
