@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from keepfit.scores import metric_words, said
+
 Scores = Mapping[str, float]
 """Metric name -> score on one holdout; higher is better."""
 
@@ -30,16 +32,17 @@ class Gate:
 
     def objection(self, challenger: Scores, champion: Scores | None) -> str | None:
         """Say why the challenger fails this gate, or return None if it passes."""
-        score = challenger[self.metric]
+        score, name = challenger[self.metric], metric_words(self.metric)
         if math.isnan(score):  # NaN is below nothing, so it would pass every test that follows
-            return f"{self.metric} is not a number"
+            return f"{name} is not a number"
         if self.at_least is not None and score < self.at_least:
-            return f"{self.metric} is {score:.4f}, below the promised {self.at_least:.4f}"
+            promised = said(self.metric, self.at_least)
+            return f"{name} is {said(self.metric, score)}, worse than the promised {promised}"
         if self.no_worse_by is not None and champion is not None:
             floor = champion[self.metric] - self.no_worse_by
             if not score >= floor:
                 return (
-                    f"{self.metric} is {score:.4f}, more than {self.no_worse_by:.4f} below "
-                    f"the champion's {champion[self.metric]:.4f}"
+                    f"{name} is {said(self.metric, score)}, more than {self.no_worse_by:.4f} worse than "
+                    f"the champion's {said(self.metric, champion[self.metric])}"
                 )
         return None

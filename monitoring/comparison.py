@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keepfit.scores import metric_words
 from keepfit.spec import Project
 from monitoring.resampling import (
     MIN_DAYS,
@@ -44,12 +45,16 @@ class Gain:
         return self.low > 0
 
     @property
+    def _said(self) -> str:
+        return f"the gain on {metric_words(self.metric)} is {self.value:+.4f}"
+
+    @property
     def sentence(self) -> str:
         """Say the gain and its interval for a person."""
         if self.unknown is not None:
-            return f"the gain on {self.metric} is {self.value:+.4f}, without an interval: {self.unknown}"
+            return f"{self._said}, without an interval: {self.unknown}"
         return (
-            f"the gain on {self.metric} is {self.value:+.4f}, {self.confidence:.0%} interval "
+            f"{self._said}, {self.confidence:.0%} interval "
             f"[{self.low:+.4f}, {self.high:+.4f}] over {self.days} days"
         )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keepfit.scores import metric_words
 from keepfit.spec import Project
 from monitoring.binning import OUTSIDE, Bins, bins_of
 from monitoring.drift.columns import answer_names, label_name
@@ -26,7 +27,6 @@ from monitoring.tallies import (
     answered_and_labelled,
     half_width,
     margin_of,
-    metric_words,
     serial,
     spoken,
     sum_metric,
@@ -221,7 +221,7 @@ def _told(project: Project, column: str, before: float, interval: tuple[float, f
     ends = sorted((before + low, before + high), key=lambda value: sign * value)
     between = f"{spoken(project, ends[0])} to {spoken(project, ends[1])}"
     after = f"{spoken(project, before)} -> {spoken(project, before + change)} ({between})"
-    return f"drift of {column}: {metric_words(project)} {after}"
+    return f"drift of {column}: {metric_words(project.primary)} {after}"
 
 
 def _unsaid(column: str, why: str, uncovered: float = 0.0) -> Harm:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keepfit.scores import interval_said, metric_words, said
 from keepfit.spec import Project
 from monitoring.resampling import (
     MIN_DAYS,
@@ -56,12 +57,11 @@ class Performance:
         """Say the primary score and what it rests on for a person."""
         share = f" ({self.matured:.0%} have a label)" if self.rows else ""
         basis = f"on {self.scored} labelled of {self.rows} predictions{share}"
+        score = f"{metric_words(self.metric)} is {said(self.metric, self.value)}"
         if self.unknown is not None:
-            return f"{self.metric} is {self.value:.4f} {basis}, without an interval: {self.unknown}"
-        return (
-            f"{self.metric} is {self.value:.4f}, {self.confidence:.0%} interval "
-            f"[{self.low:.4f}, {self.high:.4f}] {basis}, over {self.days} days"
-        )
+            return f"{score} {basis}, without an interval: {self.unknown}"
+        interval = f"{self.confidence:.0%} interval {interval_said(self.metric, self.low, self.high)}"
+        return f"{score}, {interval} {basis}, over {self.days} days"
 
 
 def measure(project: Project, examples: "Examples", outputs: Numbers | None = None) -> Performance:

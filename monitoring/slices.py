@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from keepfit.scores import metric_words
 from keepfit.spec import Project
 from monitoring.contrasts import Sliced, differs, moved, p_values, slice_window
 from monitoring.resampling import MIN_DAYS
@@ -24,7 +25,6 @@ from monitoring.tallies import (
     answered_and_labelled,
     half_width,
     margin_of,
-    metric_words,
     spoken,
     sum_metric,
 )
@@ -203,8 +203,8 @@ def _unknown(window: Sliced, place: int, where: str, level: float) -> str | None
 def _words(project: Project, name: str, now: Sliced, place: int) -> str:
     rows = f"{int(now.rows[place]):,} labelled rows"
     if math.isnan(now.value[place]):
-        return f"no {metric_words(project)} where {name} ({rows})"
-    said = f"{metric_words(project)} {spoken(project, float(now.value[place]))} where {name} ({rows})"
+        return f"no {metric_words(project.primary)} where {name} ({rows})"
+    said = f"{metric_words(project.primary)} {spoken(project, float(now.value[place]))} where {name} ({rows})"
     return (
         said
         if math.isnan(now.rest[place])
@@ -223,7 +223,7 @@ def _unjudged(
         value = score_metric(project, project.metrics[0], now.labels[mask], answer[mask])
         rows = f"{int(mask.sum()):,} labelled rows"
         said = "" if math.isnan(value) else f" {spoken(project, value)}"
-        words = f"{metric_words(project)}{said} where {name} ({rows})"
+        words = f"{metric_words(project.primary)}{said} where {name} ({rows})"
         words = words if cut.fault is None else f"{name}: {cut.fault}"
         known = int(mask.sum()), words, value
         finding = SliceFinding(name, cut.column, int(counted[place]), *known, unknown=cut.fault or why)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from data.examples import Examples
+from keepfit.scores import said
 from keepfit.spec import Project
 from monitoring.resampling import decomposed
 from monitoring.scoring import Numbers, answers, as_scored
@@ -147,12 +148,7 @@ def margin_of(project: Project, value: Numbers | float, part: float) -> Numbers:
 
 def spoken(project: Project, value: float) -> str:
     """Write a value of the primary metric as people say it: a loss is above zero."""
-    return f"{-value if project.primary.startswith('neg_') else value:.3g}"
-
-
-def metric_words(project: Project) -> str:
-    """Name the primary metric as people say it."""
-    return project.primary.removeprefix("neg_").replace("_", " ")
+    return said(project.primary, value, ".3g")
 
 
 def _auc(sums: Numbers) -> Numbers:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from keepfit.scores import said
 from keepfit.spec import Project
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def judge_triggers(
     for it. A retrain that was a moment ago, or too many refused ones, withhold the next.
     """
     kinds: tuple[tuple[Kind, str | None], ...] = (
-        ("performance", _harm(evidence, champion)),
+        ("performance", _harm(project, evidence, champion)),
         ("drift", _drift(project, evidence)),
         ("labels", _labels(project, evidence, champion)),
         ("age", _age(project, champion, past, as_of)),
@@ -109,13 +110,13 @@ def judge_triggers(
     return Triggers(Reason(found[0].kind, "; ".join(r.evidence for r in found)), reasons=found)
 
 
-def _harm(evidence: Evidence, champion: ChampionFacts) -> str | None:
+def _harm(project: Project, evidence: Evidence, champion: ChampionFacts) -> str | None:
     high, sentence = _at_best(evidence)
     # Not below also where either is NaN.
     if champion.score is None or not high < champion.score:
         return None
-    promised = f"the {champion.score:.4f} of version {champion.version} at its promotion"
-    return f"{sentence}: below {promised}"
+    promised = f"the {said(project.primary, champion.score)} of version {champion.version} at its promotion"
+    return f"{sentence}: worse than {promised}"
 
 
 def _at_best(evidence: Evidence) -> tuple[float, str]:

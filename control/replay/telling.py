@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from control.replay.checkpoint import Step
 from data.decisions import Decision
+from keepfit.scores import metric_words, said
 
 if TYPE_CHECKING:
     from flows.feedback import Feedback
@@ -38,11 +39,11 @@ def scores_line(metric: str, step: Step) -> str:
     if not step.rows:
         return "no label became known"
     told = ", ".join(
-        f"{name} {score:.4f}"
+        f"{name} {said(metric, score)}"
         for name, scores in step.scores.items()
         if (score := scores.get(metric)) is not None
     )
-    return f"{metric} on {step.rows} rows: {told}"
+    return f"{metric_words(metric)} on {step.rows} rows: {told}"
 
 
 def told_to_person(summary: dict[str, Any]) -> list[str]:
@@ -63,7 +64,8 @@ def told_to_person(summary: dict[str, Any]) -> list[str]:
         if step["decision"] is not None
     ]
     scores = [
-        f"{policy:>7}: " + ", ".join(f"{name} {score:.4f}" for name, score in summary[policy].items())
+        f"{policy:>7}: "
+        + ", ".join(f"{metric_words(name)} {said(name, score)}" for name, score in summary[policy].items())
         for policy in ("frozen", "loop", "always")
     ]
     spent = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in summary["seconds"].items())

@@ -47,7 +47,7 @@ def describe_numbers(name: str, before: NDArray[np.float64], after: NDArray[np.f
 def describe_together(by: tuple[str, ...], auc: float, *, told_apart: bool) -> str:
     """Say whether a classifier tells two windows apart, and by what columns do together."""
     if not told_apart:
-        return f"a classifier cannot tell the windows apart (AUC {auc:.2f})"
+        return f"a classifier tells the windows apart no better than chance might (AUC {auc:.2f})"
     named = f", mostly by {' with '.join(by)}" if by else ""
     return f"a classifier tells the windows apart (AUC {auc:.2f}){named}"
 

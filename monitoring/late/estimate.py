@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as student
 
+from keepfit.scores import interval_said, metric_words, said
 from keepfit.spec import Project, metric_name
 from monitoring.late.delay import Delays, ages, learn_delays
 from monitoring.late.landmarks import Filling, Rows, fill, joined, reveal, see_as_then
@@ -69,15 +70,16 @@ class Estimate:
     @property
     def sentence(self) -> str:
         """Say the estimate and what it rests on for a person."""
+        name, value = metric_words(self.metric), said(self.metric, self.value)
         if not np.isfinite(self.value):
-            return f"{self.metric} of all {self.rows} predictions: cannot say, because {self.unknown}"
+            return f"{name} of all {self.rows} predictions: cannot say, because {self.unknown}"
         basis = f"when the labels of all {self.scored} predictions are there ({self.matured:.0%} are)"
         if not np.isfinite(self.low):
-            return f"{self.metric} will be {self.value:.4f} {basis}, without an interval: {self.unknown}"
+            return f"{name} will be {value} {basis}, without an interval: {self.unknown}"
         if self.low == self.high:
-            return f"{self.metric} is {self.value:.4f}: {self.how}"
-        interval = f"{self.confidence:.0%} interval [{self.low:.4f}, {self.high:.4f}]"
-        return f"{self.metric} will be {self.value:.4f}, {interval}, {basis}; {self.how}"
+            return f"{name} is {value}: {self.how}"
+        interval = f"{self.confidence:.0%} interval {interval_said(self.metric, self.low, self.high)}"
+        return f"{name} will be {value}, {interval}, {basis}; {self.how}"
 
 
 def estimate_performance(

@@ -12,7 +12,7 @@ NAN = math.nan
 
 def test_a_score_below_the_floor_is_told_with_both_numbers() -> None:
     objection = Gate("roc_auc", at_least=0.6).objection({"roc_auc": 0.55}, None)
-    assert objection == "roc_auc is 0.5500, below the promised 0.6000"
+    assert objection == "ROC AUC is 0.5500, worse than the promised 0.6000"
 
 
 def test_a_score_on_the_floor_passes() -> None:
@@ -21,7 +21,7 @@ def test_a_score_on_the_floor_passes() -> None:
 
 def test_a_score_far_below_the_champions_is_told_with_the_champions() -> None:
     objection = Gate("roc_auc", no_worse_by=0.02).objection({"roc_auc": 0.6}, {"roc_auc": 0.7})
-    assert objection == "roc_auc is 0.6000, more than 0.0200 below the champion's 0.7000"
+    assert objection == "ROC AUC is 0.6000, more than 0.0200 worse than the champion's 0.7000"
 
 
 def test_without_a_champion_nothing_is_asked_beside_it() -> None:
@@ -30,7 +30,7 @@ def test_without_a_champion_nothing_is_asked_beside_it() -> None:
 
 @pytest.mark.parametrize("promise", [{"at_least": 0.6}, {"no_worse_by": 0.02}])
 def test_a_score_that_is_no_number_passes_no_gate(promise: Any) -> None:
-    assert Gate("roc_auc", **promise).objection({"roc_auc": NAN}, None) == "roc_auc is not a number"
+    assert Gate("roc_auc", **promise).objection({"roc_auc": NAN}, None) == "ROC AUC is not a number"
 
 
 def test_a_champion_whose_score_is_no_number_cannot_be_beaten_by_chance() -> None:

@@ -39,11 +39,11 @@ def test_a_calm_world_is_no_reason() -> None:
     assert asked().sentence == "no reason to retrain"
 
 
-def test_a_score_surely_below_that_at_promotion_is_a_reason_with_its_numbers() -> None:
+def test_a_score_surely_worse_than_at_promotion_is_a_reason_with_its_numbers() -> None:
     found = asked(performance=HARMED).reason
     assert found.kind == "performance"
-    assert "[-0.6500, -0.5500]" in found.evidence
-    assert "-0.5000 of version 4" in found.evidence
+    assert "[0.5500, 0.6500]" in found.evidence
+    assert "worse than the 0.5000 of version 4" in found.evidence
 
 
 def test_a_score_whose_interval_holds_that_at_promotion_is_no_reason() -> None:
@@ -133,7 +133,7 @@ def test_soon_after_a_retrain_none_is_asked_for_and_what_speaks_for_it_is_told()
     found = asked(performance=HARMED, past=past)
     assert found.reason is None
     assert not found.person
-    assert "[-0.6500, -0.5500]" in found.withheld
+    assert "[0.5500, 0.6500]" in found.withheld
     assert asked(performance=HARMED, past=Past(last=SOON - timedelta(days=7))).reason is not None
 
 
