@@ -47,7 +47,7 @@ _PARTS = {
     "parity": [("tasks.evaluate", "parity")],
     "gaps and new categories": [("tasks.evaluate", "unanswered")],
     "golden rows": [("tasks.register", "make_manifest")],
-    "what it is made of": [("flows.retrain", "recipe"), ("flows.retrain", "code_commit")],
+    "what it is made of": [("flows.turns", "recipe"), ("flows.retrain", "code_commit")],
     "fetch the champion": [("flows.retrain", "fetch")],
     "register": [("flows.retrain", "register")],
     "release": [("flows.retrain", "release")],

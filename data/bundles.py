@@ -142,6 +142,31 @@ def open_bundle(folder: Path, digest: str, trust: Trust) -> Bundle:
     return Bundle(digest, manifest, files[MODEL], files[MANIFEST], files[STATEMENT], signature)
 
 
+def read_claims(folder: Path, digest: str) -> tuple[Manifest, Statement]:
+    """Read what a bundle says of itself, its model unread and its signature unchecked.
+
+    The manifest is the one that the digest names. Raises BundleDamaged.
+    """
+    if _DIGEST.fullmatch(digest) is None:
+        msg = f"{digest[:80]!r}: is no digest of a bundle"
+        raise BundleDamaged(msg)
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            told, said = (_read_file(opened, folder / name, _LARGEST[name]) for name in (MANIFEST, STATEMENT))
+        finally:
+            os.close(opened)
+        manifest = msgspec.json.decode(told, type=Manifest)
+        statement = msgspec.json.decode(said, type=Statement)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError) as fault:
+        msg = f"{folder}: no readable bundle: {fault}; publish the version again"
+        raise BundleDamaged(msg) from fault
+    if sha256(told) != digest or statement.subject[0].digest.sha256 != digest:
+        msg = f"{folder}: is not what the digest {digest[:12]!r} names; publish the version again"
+        raise BundleDamaged(msg)
+    return manifest, statement
+
+
 def digest_of(folder: Path) -> str:
     """Compute the digest that a folder's bundle has, without trusting it."""
     try:

@@ -17,8 +17,47 @@ from data.tables import as_time, decisions, microseconds
 
 AskedBy = Literal["person", "watch", "schedule"]
 
+Asks = Literal["parity", "requests", "at least", "no worse", "gain"]
+"""What a gate asks: agree with the estimator, answer every request, and three that are about scores."""
+
 _ENOUGH = 200
 """So many decisions back are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateFound:
+    """How a challenger stood before one gate; `kept` None: it asked nothing, for there was no champion.
+
+    `value` is kept where it is not below `bound`, and above it for a gain: of scores, of which more is
+    better, or of shares. None where there is no number.
+    """
+
+    name: Asks
+    kept: bool | None
+    words: str
+    value: float | None = None
+    bound: float | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grounds:
+    """What a challenger learned from and was judged on, and what it is made of.
+
+    It learned from what was predicted from `trained_since` until `holdout_since`, and was judged on what
+    came from then until the decision's as_of; where labels wait, it is when they became ripe that counts.
+    """
+
+    trained_since: datetime
+    holdout_since: datetime
+    holdout_days: int
+    recipe: str
+    commit: str
+    lock_hash: str
+    confidence: float
+    """That of the interval of the gain."""
+    parity_largest: float | None = None
+    """The largest difference from the estimator; in regression in standard deviations of the target."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +94,13 @@ class Decision:
     """How many workers confirmed the swap."""
     sources: tuple[SourceFound, ...] = ()
     """Who said the labels of the last time, and which of them look wrong or are held."""
+    who: str | None = None
+    """In whose name it ran, for the audit log. An older Keepfit wrote down nothing from here on."""
+    run: str | None = None
+    gates: tuple[GateFound, ...] = ()
+    grounds: Grounds | None = None
+    digest: str | None = None
+    champion_digest: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -147,8 +193,15 @@ def _kept(row: Row[Any]) -> KeptDecision:
     return KeptDecision(row.key, as_time(row.recorded_at), _decision(row.content))
 
 
+_decoder = msgspec.json.Decoder(Decision)
+
+
 def _decision(content: str) -> Decision:
-    told = msgspec.json.decode(content)
+    try:
+        return _decoder.decode(content)
+    except msgspec.ValidationError:
+        told = msgspec.json.decode(content)
+    # Seldom, so that all others are read at once.
     for scores in ("challenger_scores", "champion_scores"):
         # JSON has no NaN: a score that is not a number was written as null.
         found = told[scores] or {}

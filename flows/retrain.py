@@ -1,22 +1,22 @@
 """Retrain: one turn of the loop, learn from what was known, and go live only if every gate agrees."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 
 from prefect import flow
+from prefect.context import FlowRunContext
 
 from data.audit import head
 from data.bundles import Bundle, Lineage, sha256
 from data.decisions import AskedBy, Decision, save_decision
-from data.holds import SourceFound
 from data.promotions import Promotion
 from data.records import now
-from data.snapshots import Snapshot
-from data.splits import Split, split
+from data.splits import split
 from data.statements import Judgement
+from flows.news import link, tell
 from flows.steps import leave_page, plain, started_by, step
+from flows.turns import Challenge, Turn, told
 from keepfit.errors import (
     BundleError,
     ChampionChanged,
@@ -26,83 +26,20 @@ from keepfit.errors import (
     SnapshotTooSmall,
 )
 from keepfit.settings import code_commit
+from monitoring.notices import of_retrain
 from tasks.assemble import assemble_snapshot
 from tasks.collect import drain_journals
 from tasks.convert import convert
 from tasks.decide import Verdict, decide
-from tasks.evaluate import Evaluation, evaluate
+from tasks.evaluate import evaluate
 from tasks.loop import Loop, open_loop
 from tasks.reconcile import settle_latest
-from tasks.register import Candidate, fetch, lock_hash, recipe, register, release
+from tasks.register import Candidate, fetch, lock_hash, register, release
 from tasks.screen import screen
 from tasks.swap import Swap, promote
 from tasks.train import takes_weights, train
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One retrain from its beginning: what asked for it, what was known, and who is to be beaten."""
-
-    loop: Loop
-    reason: str
-    asked_by: AskedBy
-    as_of: datetime
-    positions: dict[str, int]
-    snapshot: Snapshot
-    expected: Promotion | None
-    sources: tuple[SourceFound, ...]
-
-    @property
-    def champion(self) -> Promotion | None:
-        """The entry of the ledger whose model is to be beaten."""
-        return self.expected if self.expected is not None and self.expected.version is not None else None
-
-    @property
-    def rehearsal(self) -> bool:
-        """Whether the snapshot ends before the champion's: then nothing is published."""
-        return self.champion is not None and self.as_of < (self.champion.snapshot_until or self.as_of)
-
-    @cached_property
-    def recipe(self) -> str:
-        """What the challenger is made of."""
-        return recipe(self.loop.project, self.snapshot.snapshot_id)
-
-    @cached_property
-    def key(self) -> str:
-        """Name this retrain: what it is made of, known when, and against whom; run again, it has the same."""
-        against = self.expected.number if self.expected else 0
-        return sha256(f"{self.recipe}\n{self.as_of.timestamp()}\n{against}".encode())
-
-    def decision(self, **told: object) -> Decision:
-        """Begin a decision with what is known of this turn."""
-        return replace(
-            Decision(
-                project=self.loop.name,
-                as_of=self.as_of,
-                promote=False,
-                reason=self.reason,
-                asked_by=self.asked_by,
-                champion=self.champion.version if self.champion else None,
-                snapshot_id=self.snapshot.snapshot_id,
-                sources=self.sources,
-                maturity=self.snapshot.maturity,
-            ),
-            **told,  # pyright: ignore[reportArgumentType]
-        )
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """A challenger that was judged: its bundle-to-be, the numbers, and the verdict."""
-
-    candidate: Candidate
-    parts: Split
-    evaluation: Evaluation
-    verdict: Verdict
-    drawn: bool
-    """Whether its estimator takes no weights, and learned from rows that were drawn by them."""
 
 
 @flow(name="retrain", validate_parameters=True)
@@ -124,21 +61,33 @@ def retrain(
     sources = step(screen)(loop, known_at)
     snapshot = step(assemble_snapshot)(loop, known_at)
     turn = Turn(
-        loop, reason, asked_by, known_at, collected.positions, snapshot, loop.ledger.latest(), sources
+        loop, reason, asked_by, known_at, collected.positions, snapshot, loop.ledger.latest(), sources, _run()
     )
     try:
         decision = _decided(turn)
     except (SnapshotTooSmall, ConversionError, ProjectError, BundleError) as refusal:
         decision = turn.decision(objections=(str(refusal),), rehearsal=turn.rehearsal)
-    _keep(turn, decision)
-    leave_page(f"{loop.name}-decision", page(decision), decision.sentence)
+    path = f"/decisions/{_keep(turn, decision)}"
+    links = [link(loop, "The decision", path)]
+    if decision.version is not None:
+        links.append(link(loop, "The model", f"/models/{decision.version}"))
+    left = f"{page(decision)}\n\n{', '.join(links)}"
+    leave_page(f"{loop.name}-decision", left, decision.sentence)
+    tell(loop, of_retrain(decision, path), known_at)
     return decision
 
 
-def _keep(turn: Turn, decision: Decision) -> None:
+def _run() -> str | None:
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
+
+
+def _keep(turn: Turn, decision: Decision) -> str:
     # With what was decided: one that was overtaken by its equal does not stand in its place.
-    save_decision(turn.loop.store, decision, sha256(f"{turn.key}\n{decision.sentence}".encode()))
+    key = sha256(f"{turn.key}\n{decision.sentence}".encode())
+    save_decision(turn.loop.store, decision, key)
     _log.info("%s", decision.sentence)
+    return key
 
 
 def _decided(turn: Turn) -> Decision:
@@ -149,7 +98,7 @@ def _decided(turn: Turn) -> Decision:
             same = f"version {turn.champion.version} was made from this snapshot by this code already"
             return turn.decision(objections=(same,), version=turn.champion.version)
     challenge = _challenge(turn, champion)
-    decision = _told(turn, challenge)
+    decision = told(turn, challenge)
     if turn.champion is not None and turn.rehearsal:
         judged = f"its snapshot ends before that of version {turn.champion.version}"
         return replace(decision, rehearsal=True, objections=(judged, *challenge.verdict.objections))
@@ -160,7 +109,7 @@ def _decided(turn: Turn) -> Decision:
         # The flow fails, for somebody must look; what was found is kept, and a later retrain goes on.
         _keep(turn, replace(decision, objections=(f"it could not be registered: {away}",)))
         raise
-    decision = replace(decision, version=bundle.manifest.version)
+    decision = replace(decision, version=bundle.manifest.version, digest=bundle.digest)
     return _swapped(turn, bundle, decision) if challenge.verdict.promote else decision
 
 
@@ -208,24 +157,6 @@ def _swapped(turn: Turn, bundle: Bundle, decision: Decision) -> Decision:
     if swap.objection is not None:
         return replace(decision, objections=(f"taken back: {swap.objection}",))
     return replace(decision, promote=True, workers=swap.workers)
-
-
-def _told(turn: Turn, challenge: Challenge) -> Decision:
-    evaluation, gain = challenge.evaluation, challenge.evaluation.gain
-    drawn = "the estimator takes no weights and learned from rows drawn by them" if challenge.drawn else None
-    return turn.decision(
-        maturity="; ".join(filter(None, (turn.snapshot.maturity, drawn))) or None,
-        reasons=challenge.verdict.reasons,
-        objections=challenge.verdict.objections,
-        rows_train=len(challenge.parts.train),
-        rows_holdout=len(challenge.parts.holdout),
-        challenger_scores=dict(evaluation.challenger),
-        champion_scores=None if evaluation.champion is None else dict(evaluation.champion),
-        gain=None if gain is None else gain.value,
-        gain_low=None if gain is None else gain.low,
-        gain_high=None if gain is None else gain.high,
-        parity=evaluation.parity.share,
-    )
 
 
 def _stated(loop: Loop, decision: Decision, verdict: Verdict) -> Judgement:

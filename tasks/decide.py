@@ -1,11 +1,13 @@
 """Decide: numbers in, verdict and reasons out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from data.decisions import GateFound
 from data.holds import SourceFound
 from keepfit.gates import Gate
+from keepfit.scores import metric_words, said
 from keepfit.spec import Project
 from tasks.evaluate import Evaluation, Parity
 
@@ -15,11 +17,12 @@ PARITY_SHARE = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the challenger may go live: what speaks for it, and every objection."""
+    """Whether the challenger may go live: what speaks for it, every objection, and each gate in order."""
 
     promote: bool
     reasons: tuple[str, ...]
     objections: tuple[str, ...]
+    gates: tuple[GateFound, ...] = ()
 
 
 def decide(project: Project, evaluation: Evaluation, sources: Sequence[SourceFound] = ()) -> Verdict:
@@ -28,44 +31,77 @@ def decide(project: Project, evaluation: Evaluation, sources: Sequence[SourceFou
     While there is no champion there is nothing to gain on: parity and the gates decide. Sources of labels
     that are held or look wrong are named; they decide nothing here.
     """
-    objections = [
-        *_parity_objections(project, evaluation.parity),
-        *([evaluation.unanswered] if evaluation.unanswered is not None else []),
-        *_gate_objections(project.gates, evaluation),
-        *_gain_objections(project.primary, evaluation),
-    ]
-    reasons = [f"{name} {score:.4f}" for name, score in evaluation.challenger.items()]
+    gates = (
+        _parity_found(project, evaluation.parity),
+        _requests_found(evaluation.unanswered),
+        *(found for gate in project.gates for found in _gate_found(gate, evaluation)),
+        _gain_found(project.primary, evaluation),
+    )
+    reasons = [f"{metric_words(name)} {said(name, score)}" for name, score in evaluation.challenger.items()]
     reasons.insert(
         0, "the first model of this target" if evaluation.gain is None else evaluation.gain.sentence
     )
     reasons += [sentence for found in sources if (sentence := found.sentence) is not None]
-    # A gate may object to the primary metric in the same words.
-    return Verdict(not objections, tuple(reasons), tuple(dict.fromkeys(objections)))
+    # Two gates may object to one metric in the same words.
+    objections = tuple(dict.fromkeys(found.words for found in gates if found.kept is False))
+    return Verdict(not objections, tuple(reasons), objections, gates)
 
 
-def _gate_objections(gates: Sequence[Gate], evaluation: Evaluation) -> list[str]:
-    found = (gate.objection(evaluation.challenger, evaluation.champion) for gate in gates)
-    return [objection for objection in found if objection is not None]
+def _gate_found(gate: Gate, evaluation: Evaluation) -> Iterator[GateFound]:
+    """Ask for each of a gate's promises by itself."""
+    metric, ours = gate.metric, evaluation.challenger
+    name = metric_words(metric)
+    value, champion = ours[metric], evaluation.champion
+    if gate.at_least is not None:
+        objection = Gate(metric, at_least=gate.at_least).objection(ours, champion)
+        words = (
+            objection
+            or f"{name} is {said(metric, value)}, no worse than the promised {said(metric, gate.at_least)}"
+        )
+        yield GateFound("at least", objection is None, words, _number(value), gate.at_least, metric)
+    if gate.no_worse_by is not None:
+        objection = Gate(metric, no_worse_by=gate.no_worse_by).objection(ours, champion)
+        if champion is None and objection is None:
+            words = f"{name} is compared with no champion, for there is none"
+            yield GateFound("no worse", None, words, _number(value), None, metric)
+            return
+        floor = math.nan if champion is None else champion[metric] - gate.no_worse_by
+        bound = f"{said(metric, floor)}, the champion's with {gate.no_worse_by:.4f} to spare"
+        words = objection or f"{name} is {said(metric, value)}, no worse than {bound}"
+        yield GateFound("no worse", objection is None, words, _number(value), _number(floor), metric)
 
 
-def _gain_objections(primary: str, evaluation: Evaluation) -> list[str]:
+def _gain_found(primary: str, evaluation: Evaluation) -> GateFound:
     gain = evaluation.gain
     if gain is None:
-        return [f"{primary} is not a number"] if math.isnan(evaluation.challenger[primary]) else []
+        if math.isnan(evaluation.challenger[primary]):
+            return GateFound("gain", False, f"{metric_words(primary)} is not a number", metric=primary)
+        return GateFound("gain", None, "there is no champion to be better than", metric=primary)
     if gain.proven:
-        return []
-    if gain.unknown is None and gain.high < 0:
-        return [f"{gain.sentence}: it is worse than the champion"]
-    return [f"{gain.sentence}: no proof that it is better than the champion"]
+        said = "it is better than the champion"
+    elif gain.unknown is None and gain.high < 0:
+        said = "it is worse than the champion"
+    else:
+        said = "no proof that it is better than the champion"
+    return GateFound("gain", gain.proven, f"{gain.sentence}: {said}", _number(gain.low), 0.0, primary)
 
 
-def _parity_objections(project: Project, parity: Parity) -> list[str]:
-    if parity.share >= PARITY_SHARE:
-        return []
-    return [
-        f"the ONNX model agrees with the estimator on {parity.share:.1%} of the holdout rows, and "
-        f"{PARITY_SHARE:.1%} are asked for (largest difference {parity.largest:.3g}): {parity_cure(project)}"
-    ]
+def _parity_found(project: Project, parity: Parity) -> GateFound:
+    kept = parity.share >= PARITY_SHARE
+    agrees = f"the ONNX model agrees with the estimator on {parity.share:.1%} of the holdout rows, and "
+    asked = f"{PARITY_SHARE:.1%} are asked for (largest difference {parity.largest:.3g})"
+    words = f"{agrees}{asked}" if kept else f"{agrees}{asked}: {parity_cure(project)}"
+    return GateFound("parity", kept, words, _number(parity.share), PARITY_SHARE)
+
+
+def _requests_found(unanswered: str | None) -> GateFound:
+    fine = "it answers categories that it has not seen and missing values, wherever callers may send them"
+    return GateFound("requests", unanswered is None, unanswered or fine)
+
+
+def _number(value: float) -> float | None:
+    """Leave out what JSON has no number for."""
+    return value if math.isfinite(value) else None
 
 
 def parity_cure(project: Project) -> str:

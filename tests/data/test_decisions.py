@@ -2,10 +2,13 @@ import math
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from data.decisions import (
     Decision,
+    GateFound,
+    Grounds,
     kept_decision,
     kept_decisions,
     read_decisions,
@@ -14,6 +17,7 @@ from data.decisions import (
 )
 from data.records import now
 from data.store import Store
+from data.tables import decisions
 from tests.making import NOON
 
 
@@ -37,6 +41,34 @@ def test_a_decision_is_read_as_it_was_made(store: Store) -> None:
     )
     save_decision(store, made, "key")
     assert read_decisions(store, "made") == [made]
+
+
+def test_gates_and_grounds_are_read_as_they_were_found(store: Store) -> None:
+    grounds = Grounds(
+        trained_since=NOON,
+        holdout_since=NOON,
+        holdout_days=14,
+        recipe="a",
+        commit="b",
+        lock_hash="c",
+        confidence=0.95,
+    )
+    gates = (GateFound("at least", False, "too low", 0.5, 0.6, "roc_auc"), GateFound("gain", None, "none"))
+    made = decision(gates=gates, grounds=grounds, who="ada@here", run="1", digest="d")
+    save_decision(store, made, "key")
+    assert read_decisions(store, "made") == [made]
+
+
+def test_a_decision_of_an_older_keepfit_is_read_without_what_it_lacks(store: Store) -> None:
+    save_decision(store, decision(), "key")
+    with store.transaction() as connection:
+        older = {"project": "made", "as_of": NOON, "promote": False, "reason": "drift"}
+        older |= {"challenger_scores": {"a": None}, "champion_scores": None}
+        content = msgspec.json.encode(older).decode()
+        connection.execute(decisions.update().values(content=content))
+    (read,) = read_decisions(store, "made")
+    assert (read.gates, read.grounds, read.who) == ((), None, None)
+    assert math.isnan(read.challenger_scores["a"])
 
 
 def test_a_score_that_is_no_number_is_still_none_when_it_is_read(store: Store) -> None:

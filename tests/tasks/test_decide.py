@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepfit import Gate
+from keepfit.scores import metric_words
 from monitoring.comparison import Gain
 from tasks.decide import decide
 from tasks.evaluate import Evaluation, Parity
@@ -42,9 +43,9 @@ def test_a_challenger_whose_gain_is_proven_goes_live_with_its_reasons() -> None:
     verdict = decide(PROJECT, evaluation())
     assert verdict.promote
     assert verdict.reasons == (
-        "the gain on neg_log_loss is +0.0200, 95% interval [+0.0100, +0.0300] over 14 days",
-        "neg_log_loss -0.5000",
-        "roc_auc 0.7000",
+        "the gain on log loss is +0.0200, 95% interval [+0.0100, +0.0300] over 14 days",
+        "log loss 0.5000",
+        "ROC AUC 0.7000",
     )
 
 
@@ -76,14 +77,15 @@ def test_the_first_model_needs_no_gain() -> None:
 def test_the_first_model_must_pass_the_gates() -> None:
     scores = {"neg_log_loss": -0.7, "roc_auc": 0.5}
     assert objections(champion=None, gain=None, challenger=scores) == (
-        "roc_auc is 0.5000, below the promised 0.6000",
+        "ROC AUC is 0.5000, worse than the promised 0.6000",
     )
 
 
 @pytest.mark.parametrize("metric", ["neg_log_loss", "roc_auc"])
 def test_a_score_that_is_no_number_counts_against_the_first_model(metric: str) -> None:
     scores = {"neg_log_loss": -0.5, "roc_auc": 0.7, metric: NAN}
-    assert objections(champion=None, gain=None, challenger=scores) == (f"{metric} is not a number",)
+    said = (f"{metric_words(metric)} is not a number",)
+    assert objections(champion=None, gain=None, challenger=scores) == said
 
 
 def test_a_model_that_does_not_agree_with_its_estimator_is_refused_with_the_cure() -> None:
@@ -102,7 +104,7 @@ def test_every_objection_is_told() -> None:
         challenger={"neg_log_loss": -0.9, "roc_auc": 0.5},
         gain=gain(-0.5, -0.3),
     )
-    assert len(told) == 3
+    assert len(told) == 4  # parity, both promises of the gate, the gain
 
 
 scores = st.floats(-1, 1) | st.just(NAN)
@@ -124,3 +126,28 @@ def test_what_goes_live_has_kept_every_promise(
     kept = auc >= 0.6 and auc >= beside - 0.02 and low > 0 and share >= 0.999
     assert verdict.promote == kept
     assert bool(verdict.objections) != kept
+    assert all(found.kept is not False for found in verdict.gates) == kept
+    assert not any(
+        math.isnan(number or 0) for found in verdict.gates for number in (found.value, found.bound)
+    )
+
+
+def test_every_gate_is_found_in_order_with_its_number_and_its_limit() -> None:
+    found = decide(PROJECT, evaluation()).gates
+    assert [(each.name, each.kept, each.value, each.bound) for each in found] == [
+        ("parity", True, 1.0, 0.999),
+        ("requests", True, None, None),
+        ("at least", True, 0.7, 0.6),
+        ("no worse", True, 0.7, pytest.approx(0.67)),
+        ("gain", True, 0.01, 0.0),
+    ]
+
+
+def test_without_a_champion_what_compares_is_not_asked() -> None:
+    found = decide(PROJECT, evaluation(champion=None, gain=None)).gates
+    assert [each.name for each in found if each.kept is None] == ["no worse", "gain"]
+
+
+def test_what_cannot_be_answered_is_a_gate_of_its_own() -> None:
+    (objection,) = objections(unanswered="it cannot answer a missing value in 'wind'")
+    assert "a missing value" in objection
