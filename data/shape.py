@@ -45,6 +45,16 @@ def all_features(connection: Connection, project: str, table: str) -> Mapping[in
     return {row.number: storage(row.kind) for row in rows if f"f{row.number}" in present}
 
 
+def named_features(connection: Connection, project: str) -> Mapping[str, tuple[int, str]]:
+    """Give the number and the kind of each feature that a project has or had, by its name, in their order.
+
+    Of one that has changed its kind it is the newest number.
+    """
+    known = tables.features
+    wanted = select(known).where(known.c.project == project).order_by(known.c.number)
+    return {row.name: (row.number, row.kind) for row in connection.execute(wanted)}
+
+
 def make_features(connection: Connection, project: Project) -> Mapping[str, int]:
     """Number a project's features; one that changes its kind gets a new number, none is used twice."""
     lock_shape(connection)

@@ -15,6 +15,8 @@ from data.store import Store
 from data.tables import microseconds
 from keepfit.spec import Project
 
+Kind = Literal["number", "category", "flag"]
+
 
 @dataclass(frozen=True)
 class Sparse:
@@ -26,7 +28,7 @@ class Sparse:
     to name, and all are named by their hash (`data.profiling.hashed`) instead.
     """
 
-    kind: Literal["number", "category", "flag"]
+    kind: Kind
     block: NDArray[np.int32]
     cell: NDArray[np.int32]
     count: Integers
@@ -72,7 +74,10 @@ def read_profiles(
             cut = (max(span[0], day * DAY), min(span[1], (day + 1) * DAY))
             for rows in daily.read_rows(connection, predictions, kinds, cut, known_at):
                 segments += count(rows)
-    return _summed(project, numbers, segments)
+    described: dict[str, tuple[int, Kind]] = {
+        name: (numbers[name], column.kind) for name, column in project.features.items()
+    }
+    return add_up(described, segments)
 
 
 def _make_whole(store: Store, project: Project, since: int) -> None:
@@ -87,7 +92,8 @@ def _make_whole(store: Store, project: Project, since: int) -> None:
             whole = daily.count_again(connection, project.name, predictions, kinds, since)
 
 
-def _summed(project: Project, numbers: Mapping[str, int], segments: Sequence[Segment]) -> DayCounts:
+def add_up(features: Mapping[str, tuple[int, Kind]], segments: Sequence[Segment]) -> DayCounts:
+    """Sum segments by day and feature; `features` gives the number and the kind of each by its name."""
     days, place = np.unique(np.array([s.day for s in segments], np.int64), return_inverse=True)
 
     def per_day(of: Callable[[Segment], float]) -> NDArray[np.float64]:
@@ -95,15 +101,15 @@ def _summed(project: Project, numbers: Mapping[str, int], segments: Sequence[Seg
         return np.bincount(place, weights=weights, minlength=len(days)).astype(np.float64)
 
     columns: dict[str, Sparse] = {}
-    for name, column in project.features.items():
-        counted = [s.column(numbers[name]) for s in segments]
+    for name, (number, kind) in features.items():
+        counted = [s.column(number) for s in segments]
         missing = np.bincount(place, weights=[c.missing for c in counted], minlength=len(days)).astype(
             np.int64
         )
         block = np.repeat(place.astype(np.int32), [len(c.cells) for c in counted])
         counts = np.concatenate([c.counts for c in counted]) if counted else np.empty(0, np.int64)
         cells, names, hashed = _cells(counted)
-        columns[name] = Sparse(column.kind, block, cells, counts, missing, names, hashed)
+        columns[name] = Sparse(kind, block, cells, counts, missing, names, hashed)
     rows = per_day(lambda s: s.rows).astype(np.int64)
     return DayCounts(days, rows, per_day(lambda s: s.weight), columns)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data import grid
 from data.profiling import MOST_CATEGORIES, hashed
-from monitoring.drift.columns import Texts, WindowValues
+from monitoring.drift.values import Texts, WindowValues
 
 Kind = Literal["number", "category", "flag"]
 Numbers = NDArray[np.float64]

@@ -1,35 +1,14 @@
 """The columns of two data frames, read as what they are declared to be, or the reason why not."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from keepfit.spec import Column, Project
+from monitoring.drift.values import Texts, Values, WindowValues
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")
-
-
-@dataclass(frozen=True)
-class Texts:
-    """A column of text: the place of each row's text in `names`, -1 where it is missing."""
-
-    places: NDArray[np.int32]
-    names: tuple[str, ...]
-
-
-Values = NDArray[np.floating] | Texts
-"""A column as it is judged: numbers (missing: NaN) or texts."""
-
-
-class WindowValues(NamedTuple):
-    """The values of one column in the two windows."""
-
-    reference: Values
-    current: Values
 
 
 def answer_names(project: Project) -> list[str]:

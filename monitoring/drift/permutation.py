@@ -8,10 +8,9 @@ and Molecular Biology 9 (2010). Single-step max-T: Westfall and Young, Resamplin
 from dataclasses import dataclass
 from functools import cached_property
 from math import comb, prod
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from monitoring.drift.dependence import Memory
@@ -75,22 +74,6 @@ class Blocking:
         among = np.bincount(self.stratum)
         current = np.bincount(self.stratum[self.reference_blocks :], minlength=len(among))
         return prod(comb(n, k) for n, k in zip(among.tolist(), current.tolist(), strict=True))
-
-
-def block_by_days(reference: NDArray[Any], current: NDArray[Any]) -> Blocking | None:
-    """Make a block of each day of each window; None where a window has too few days.
-
-    A day in both windows is a block in each. Days that are whole numbers change places with the same
-    weekday only, so that a window of ten days is not told from the others by its two Mondays.
-    """
-    code_r, days_r = pd.factorize(reference, sort=True)
-    code_c, days_c = pd.factorize(current, sort=True)
-    if len(days_r) < MIN_DAYS or len(days_c) < MIN_DAYS or (code_r < 0).any() or (code_c < 0).any():
-        return None
-    block = np.concatenate([code_r, code_c + len(days_r)])
-    days = [np.asarray(days) for days in (days_r, days_c)]
-    known = np.concatenate(days).astype(np.int64) if all(d.dtype.kind in "iu" for d in days) else None
-    return Blocking(block, len(days_r), len(days_c), "days", days=known)
 
 
 def block_by_rows(reference: int, current: int, memory: Memory, level: float) -> Blocking:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from data.spans import Sparse
 
 _ONE = int(grid.cells(np.array([1.0]))[0])
+_COUNT_BITS = 40
+"""A cell has 20 bits, and the count of one in a day never 40."""
 
 
 def sum_up(reference: "Sparse", current: "Sparse") -> Profile:
@@ -39,16 +41,28 @@ def _numbers(windows: "tuple[Sparse, Sparse]") -> tuple[Coded, NDArray[np.intp]]
     cell = np.concatenate([window.cell for window in windows])
     if windows[0].kind == "flag":
         return Coded("flag", cell, 2), (cell >= _ONE).astype(np.intp)
-    order = np.argsort(cell, kind="stable")
-    many = np.concatenate([window.count for window in windows])
-    ends = bin_ends(cell[order].astype(np.float64), many[order].astype(np.float64))
-    told = np.array([_quantiles(window) for window in windows])
-    return Coded("number", cell, len(ends) + 1, quantiles=told), np.searchsorted(ends, cell)
+    each = [_packed(window) for window in windows]
+    cells, many = _unpacked(np.concatenate(each))
+    ends = bin_ends(cells.astype(np.float64), many)
+    told = np.array([_quantiles(window) for window in each])
+    return Coded("number", cell, len(ends) + 1, quantiles=told), np.searchsorted(ends.astype(np.int32), cell)
 
 
-def _quantiles(window: "Sparse") -> NDArray[np.float64]:
-    order = np.argsort(window.cell, kind="stable")
-    return quantiles(grid.lowest(window.cell[order]), window.count[order].astype(np.float64))
+def _packed(window: "Sparse") -> NDArray[np.int64]:
+    """Put each count behind its cell: plain numbers are sorted many times faster than their places."""
+    return (window.cell.astype(np.int64) << _COUNT_BITS) | window.count
+
+
+def _unpacked(packed: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give cells in ascending order with their counts."""
+    packed = np.sort(packed)
+    return packed >> _COUNT_BITS, (packed & ((1 << _COUNT_BITS) - 1)).astype(np.float64)
+
+
+def _quantiles(window: NDArray[np.int64]) -> NDArray[np.float64]:
+    cells, many = _unpacked(window)
+    found = quantiles(cells.astype(np.float64), many)
+    return grid.lowest(found.astype(np.int32)) if len(cells) else found
 
 
 def _texts(windows: "tuple[Sparse, Sparse]") -> tuple[Coded, NDArray[Any]]:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from monitoring.drift.coding import Coded
 from monitoring.drift.permutation import Blocking, adjusted_p_values, assignments, smallest_p
@@ -83,6 +81,9 @@ def judge_together(
     apart[1:] *= widening
     p_value = float(adjusted_p_values(apart[:, None])[0])
     was_now = halves.current[~halves.learnt]
+    # Here: it takes half a second to import, and who judges single columns alone needs none of it.
+    from scipy.stats import rankdata
+
     ranks = rankdata(scores)[was_now]
     pairs = len(ranks) * (len(scores) - len(ranks))
     auc = float((ranks.sum() - len(ranks) * (len(ranks) + 1) / 2) / pairs)
@@ -108,6 +109,8 @@ def _looked_at(blocking: Blocking) -> NDArray[np.intp]:
 
 def _scored(columns: Mapping[str, Coded], rows: NDArray[np.intp]) -> tuple[list[str], Numbers]:
     """Give names and values [rows, scores], of mean 0 and spread 1; what is missing is 0."""
+    from scipy.special import ndtri  # as in `judge_together`
+
     names: list[str] = []
     scores: list[Numbers] = []
     for name, column in columns.items():

@@ -23,7 +23,7 @@ from keepfit.spec import Column, Project
 from monitoring.drift.coding import Coded, code
 from monitoring.drift.columns import answer_names, infer_columns, label_name, read_windows
 from monitoring.drift.dependence import Memory, row_memory
-from monitoring.drift.permutation import Blocking, block_by_days, block_by_rows, resolves
+from monitoring.drift.permutation import MIN_DAYS, Blocking, block_by_rows, resolves
 from monitoring.drift.profiles import Profile, profile
 from monitoring.drift.summed import sum_up
 from monitoring.drift.verdicts import Case, DriftVerdict, Finding, Limits, cannot_say, judge_profiles
@@ -200,6 +200,22 @@ def _blocking(
         why.append(f"rows were compared, and not days: windows of {counts} days are too short for that")
     memory = row_memory(list(coded.values()), rows[0], limits.seed)
     return block_by_rows(*rows, memory, limits.p_value), memory, why
+
+
+def block_by_days(reference: NDArray[Any], current: NDArray[Any]) -> Blocking | None:
+    """Make a block of each day of each window; None where a window has too few days.
+
+    A day in both windows is a block in each. Days that are whole numbers change places with the same
+    weekday only, so that a window of ten days is not told from the others by its two Mondays.
+    """
+    code_r, days_r = pd.factorize(reference, sort=True)
+    code_c, days_c = pd.factorize(current, sort=True)
+    if len(days_r) < MIN_DAYS or len(days_c) < MIN_DAYS or (code_r < 0).any() or (code_c < 0).any():
+        return None
+    block = np.concatenate([code_r, code_c + len(days_r)])
+    days = [np.asarray(days) for days in (days_r, days_c)]
+    known = np.concatenate(days).astype(np.int64) if all(d.dtype.kind in "iu" for d in days) else None
+    return Blocking(block, len(days_r), len(days_c), "days", days=known)
 
 
 def _too_long(coded: Mapping[str, Coded], memory: Memory, rows: tuple[int, int], limits: Limits) -> list[str]:

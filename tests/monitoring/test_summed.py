@@ -8,10 +8,10 @@ from data.profiling import Rows, count
 from data.spans import DayCounts, Sparse
 from monitoring.drift import judge_examples
 from monitoring.drift.coding import code
-from monitoring.drift.columns import WindowValues
-from monitoring.drift.permutation import block_by_days
 from monitoring.drift.profiles import profile
 from monitoring.drift.summed import sum_up
+from monitoring.drift.two_windows import block_by_days
+from monitoring.drift.values import WindowValues
 from tests.monitoring.windows_of import COLUMNS, START, days, features, project, window
 
 DAY = 86_400_000_000
