@@ -1,23 +1,21 @@
-"""What was judged, as a page for people and a verdict for programs; the one doorway to Evidently."""
+"""What was judged, as a page for people and files for programs."""
 
 import html
 import json
 import math
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+import msgspec
 
 from keepfit.spec import Project
+from monitoring.drawing import COLUMNS, ROWS, UNDRAWABLE, draw_page, place_in
 from monitoring.drift import DriftVerdict
-from monitoring.drift.columns import answer_names, label_name
-from monitoring.sealing import neutral, sealed
+from monitoring.histograms import histograms
 from monitoring.triggers import Reason, Triggers
 from monitoring.windows import Windows
 
@@ -30,19 +28,7 @@ if TYPE_CHECKING:
     from monitoring.quality import Quality
     from monitoring.slices import SliceFinding
 
-ROWS = 20_000
-"""Of a window with more rows a random part of this size is drawn."""
-
-COLUMNS = 12
-"""The columns that moved most are drawn: each takes time, and nobody reads 200."""
-
-CATEGORIES = 40
-"""The most frequent categories are drawn; all others together are one more."""
-
-_PAGE, _VERDICT = "report.html", "verdict.json"
-
-# Evidently raises these on columns that it cannot draw; the verdict must not be lost with the page.
-_UNDRAWABLE = (ValueError, KeyError, TypeError, IndexError, ArithmeticError)
+_PAGE, _VERDICT, _COLUMNS = "report.html", "verdict.json", "columns.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,116 +90,32 @@ class Report:
 def write_report(
     folder: Path, project: Project, judged: Judged, reference: "Examples", current: "Examples"
 ) -> Report:
-    """Write `verdict.json`, and `report.html` where there is something to draw, into `folder`.
+    """Write `verdict.json`, `columns.json` and, where there is something to draw, `report.html`.
 
     Each file is replaced at once, so a reader never sees half of it, and writing again is harmless. The
-    page is Evidently's, of at most 20,000 rows a window and the 12 columns that moved most, and makes no
-    request to any other address. Text from the data cannot become markup in it, and no script runs in it but
-    Evidently's; serve it sandboxed all the same.
+    second holds a `Histogram` for every column, in the order of the findings. The page is Evidently's, of
+    at most 20,000 rows a window and the 12 columns that moved most, and makes no request to any other
+    address. Text from the data cannot become markup in it, and no script runs in it but Evidently's; serve
+    it sandboxed all the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, because = folder / _PAGE, None
     try:
-        drawn = _draw(project, judged.verdict, reference, current)
-        _replace(page, sealed(drawn).replace("<body>", f"<body>{_heading(judged, reference, current)}", 1))
-    except _UNDRAWABLE as fault:
+        drawn = draw_page(project, judged.verdict, reference, current)
+        _replace(page, drawn.replace("<body>", f"<body>{_heading(judged, reference, current)}", 1))
+    except UNDRAWABLE as fault:
         because = f"{type(fault).__name__}: {fault}"
         page.unlink(missing_ok=True)
+    _replace(folder / _COLUMNS, _laid_out(project, judged.verdict, reference, current))
     report = Report(folder / _VERDICT, None if because else page, because)
     _replace(report.verdict, json.dumps(_document(judged, report, len(reference), len(current)), indent=1))
     return report
 
 
-def _draw(project: Project, verdict: DriftVerdict, reference: "Examples", current: "Examples") -> str:
-    """Let Evidently draw the two windows; raises ValueError where there is nothing to draw."""
-    before, after = (_frame(project, _sample(window, project.seed)) for window in (reference, current))
-    # Evidently raises on a column without a value, and finds drift in a single row.
-    held = [c for c in before.columns if before[c].notna().sum() > 1 and after[c].notna().sum() > 1]
-    if not held:
-        msg = "no column has two values in both windows"
-        raise ValueError(msg)
-    places = {finding.column: place for place, finding in reversed([*enumerate(verdict.findings)])}
-    held = sorted(held, key=lambda name: places.get(name, len(places)))[:COLUMNS]
-    before, after = before[held], after[held]
-    numbers = {c for c in held if before[c].dtype == np.float64}
-    for name in held:
-        if name not in numbers:
-            before[name], after[name] = _plain_categories(before[name], after[name])
-    before.columns = after.columns = pd.Index(neutral(held))
-    return _evidently(
-        before, after, [c for c, name in zip(before.columns, held, strict=True) if name in numbers]
-    )
-
-
-def _evidently(before: pd.DataFrame, after: pd.DataFrame, numbers: list[str]) -> str:
-    with warnings.catch_warnings():
-        # Evidently 0.7 warns about its own use of numpy, pandas and litestar, and divides by empty bins.
-        for category in (DeprecationWarning, FutureWarning, RuntimeWarning):
-            warnings.simplefilter("ignore", category)
-        from evidently import DataDefinition, Dataset
-        from evidently import Report as Page
-        from evidently.metrics import ValueDrift
-
-        texts = [name for name in before.columns if name not in numbers]
-        definition = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
-        after_set, before_set = (
-            Dataset.from_pandas(frame, data_definition=definition) for frame in (after, before)
-        )
-        # Each with its method named, so that small windows are measured like large ones instead of tested.
-        # Not the preset: it draws every column twice, and says "drift" of the whole by a rule of its own.
-        drawn = [
-            ValueDrift(column=c, method="wasserstein" if c in numbers else "jensenshannon", threshold=0.1)
-            for c in before.columns
-        ]
-        return Page(drawn).run(after_set, before_set).get_html_str(as_iframe=False)
-
-
-def _sample(examples: "Examples", seed: int) -> "Examples":
-    if len(examples) <= ROWS:
-        return examples
-    mask = np.zeros(len(examples), dtype=bool)
-    mask[np.random.default_rng(seed).choice(len(examples), ROWS, replace=False)] = True
-    return examples.where(mask)
-
-
-def _names(project: Project) -> list[str]:
-    return [*project.features, *answer_names(project), label_name(project)]
-
-
-def _frame(project: Project, examples: "Examples") -> pd.DataFrame:
-    """Lay features, answers and labels side by side: numbers as float64, all else as text or None."""
-    columns: list[pd.Series] = []
-    for name, column in project.features.items():
-        values = examples.features[name]
-        if column.kind == "number":
-            columns.append(values.astype(np.float64).replace([np.inf, -np.inf], np.nan))
-        elif column.kind == "flag":
-            columns.append(_text(values.map({0.0: "false", 1.0: "true"})))
-        else:
-            columns.append(_text(values.where(values != "", None)))
-    columns += [pd.Series(output) for output in examples.outputs.T]
-    labels = pd.Series(examples.labels)
-    columns.append(labels.astype(np.float64) if project.target.kind == "regression" else _text(labels))
-    return pd.DataFrame({name: c.to_numpy() for name, c in zip(_names(project), columns, strict=True)})
-
-
-def _text(values: pd.Series) -> pd.Series:
-    """Write what is there as text (a label 1.0 as 1), what is not as None."""
-    texts = [None if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v) for v in values]
-    return pd.Series(texts, dtype=object)
-
-
-def _plain_categories(before: pd.Series, after: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Keep the most frequent categories of both windows together, under names that are safe to draw."""
-    counts = pd.concat([before, after]).value_counts()
-    top = [str(category) for category in counts.index[:CATEGORIES]]
-    *plain, other = neutral([*top, "all others"])
-    known = dict(zip(top, plain, strict=True))
-
-    def rename(values: pd.Series) -> pd.Series:
-        return pd.Series([None if v is None else known.get(v, other) for v in values], dtype=object)
-
-    return rename(before), rename(after)
+def _laid_out(project: Project, verdict: DriftVerdict, reference: "Examples", current: "Examples") -> str:
+    place = place_in(verdict)
+    found = sorted(histograms(project, reference, current), key=lambda each: place(each.column))
+    return msgspec.json.encode(found).decode()
 
 
 def _heading(judged: Judged, reference: "Examples", current: "Examples") -> str:

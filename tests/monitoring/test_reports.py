@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepfit import Column
+from monitoring.drawing import COLUMNS as DRAWN
 from monitoring.drift import judge_examples
 from monitoring.drift.columns import answer_names, label_name
 from monitoring.performance import measure
-from monitoring.reports import COLUMNS as DRAWN
 from monitoring.reports import Judged, write_report
 from monitoring.sealing import neutral
 from monitoring.triggers import Reason
@@ -90,7 +90,7 @@ def test_a_number_that_is_none_is_null(tmp_path: Any) -> None:
 def test_writing_again_replaces_and_leaves_nothing_else(tmp_path: Any) -> None:
     for _ in range(2):
         report(tmp_path, project(), before(), window(seed=2))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "verdict.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["columns.json", "report.html", "verdict.json"]
 
 
 def test_names_and_categories_never_become_markup(tmp_path: Any) -> None:
@@ -144,3 +144,13 @@ def test_a_page_of_large_windows_draws_a_part_and_says_so(tmp_path: Any) -> None
     found = report(tmp_path, project(), reference, window(seed=2))
     assert "20,000 of 25,000 reference rows" in found.page.read_text()
     assert json.loads(found.verdict.read_text())["page"]["reference_rows"] == 20_000
+
+
+def test_every_column_is_laid_out_in_the_order_of_the_findings(tmp_path: Any) -> None:
+    made, reference, current = project(), before(), window(seed=2)
+    found = judged(made, reference, current)
+    write_report(tmp_path, made, found, reference, current)
+    told = [each["column"] for each in json.loads((tmp_path / "columns.json").read_text())]
+    findings = [each.column for each in found.verdict.findings if each.what != "together"]
+    assert told == [*findings, *(name for name in told if name not in findings)]
+    assert set(told) == {*COLUMNS, *answer_names(made), label_name(made)}
