@@ -44,6 +44,14 @@ def note_drained(folder: Path, positions: Mapping[str, int], at: datetime) -> No
         _log.warning("%s: how far the drain came could not be noted: %s", folder, fault.strerror)
 
 
+def drained_at(folder: Path) -> datetime | None:
+    """Say when a drain last ended, as it noted; None where none did, or its note cannot be read."""
+    try:
+        return msgspec.json.decode((folder / _DRAINED).read_bytes(), type=Drained).at
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
 def read_backlog(folder: Path, at: datetime) -> Backlog:
     """Measure what waits; what a drain takes away meanwhile does not count."""
     try:
