@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from control import access, auditing, judging, measuring, releasing
+from control import access, auditing, judging, measuring, notifying, releasing
 from control.options import (
     AsOfOption,
     FromOption,
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 
 app.add_typer(access.app, name="keys")
+app.add_typer(notifying.app, name="notify")
 app.command()(auditing.audit)
 app.command()(releasing.release)
 app.command()(judging.drift)

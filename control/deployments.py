@@ -28,7 +28,8 @@ from prefect.states import Crashed
 from prefect.utilities.importtools import import_object
 from pydantic import BaseModel, ValidationError
 
-from keepfit.settings import ROOT
+from control.receivers import refresh
+from keepfit.settings import ROOT, Settings
 
 FILE = ROOT / "prefect.yaml"
 _WAIT_S = 170.0
@@ -190,6 +191,8 @@ def main() -> None:
             f"no server at {where}, or no runner that made the work pool {' or '.join(sorted(pools))}, "
             f"within {_WAIT_S:.0f} s; start both, then deploy again"
         )
+    told = Settings.from_env()
+    refresh(told.project_name, told.console_url)
     sys.argv[1:] = ["--no-prompt", "deploy", "--all", "--prefect-file", str(FILE)]
     app()
 

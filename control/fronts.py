@@ -4,6 +4,7 @@ Each is what its own command starts (`prefect server start` of 3.8, `mlflow serv
 MLflow so takes half the time and half the memory.
 """
 
+import importlib
 import re
 import sys
 from typing import Any
@@ -31,6 +32,7 @@ def prefect(settings: Settings) -> tuple[App, Rules, dict[str, Any]]:
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
+    importlib.import_module("control.addresses")  # the server sends by the block that it defines
     told = get_current_settings().server
     asked = credentials(settings)
     rules = Rules(asked and asked.prefect_header, prefect_opens)

@@ -9,7 +9,8 @@ from prefect import flow
 from data.holds import SourceFound
 from data.matching import LabelCounts, count_labels
 from data.records import now
-from flows.steps import started_by, step
+from flows.news import link
+from flows.steps import leave_page, plain, started_by, step
 from tasks.collect import Collected, drain_journals, take_landed
 from tasks.collect import readmit as take_again
 from tasks.loop import Loop, open_loop
@@ -69,7 +70,24 @@ def feedback(
         collected.quarantined,
         "; ".join(said) or "nothing had to be put right",
     )
-    return Feedback(collected, counts, said, readmitted, failed_again, sources)
+    done = Feedback(collected, counts, said, readmitted, failed_again, sources)
+    _leave(loop, done)
+    return done
+
+
+def _leave(loop: Loop, done: Feedback) -> None:
+    """Leave a page where something was set aside or put right: one every five minutes would be too many."""
+    aside, failed = done.collected.quarantined, len(done.failed_again)
+    told = [*done.said, *([f"{aside} rows were set aside"] if aside else [])]
+    told += [f"{failed} rows were tried again and failed again"] if failed else []
+    if not told:
+        return
+    took = f"took in {done.collected.predictions} predictions and {done.collected.labels} labels"
+    where = (
+        link(loop, "The quarantine", "/quarantine") if aside or failed else link(loop, "Labels", "/labels")
+    )
+    items = "\n".join(f"- {plain(each)}" for each in told)
+    leave_page(f"{loop.name}-feedback", f"It {took}.\n\n{items}\n\n{where}", "; ".join(told))
 
 
 def _readmit(loop: Loop, numbers: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -8,8 +8,10 @@ from prefect import flow
 
 from data.promotions import Promotion
 from data.records import now
-from flows.steps import started_by, step
+from flows.news import link, tell
+from flows.steps import leave_page, plain, started_by, step
 from keepfit.errors import VersionNotFound
+from monitoring.notices import of_rollback
 from tasks.loop import Loop, open_loop
 from tasks.reconcile import promotion_of, settle_latest
 from tasks.register import fetch, release
@@ -58,7 +60,18 @@ def rollback(
     entry = promotion_of(loop, bundle, "rollback", reason, as_of or now())
     swap = step(promote)(loop, entry, latest)
     _log.info("rolled back to version %d: %s", chosen, swap.objection or f"{swap.workers} workers serve it")
-    return Rollback(latest.version if latest else None, chosen, swap.workers, swap.objection)
+    done = Rollback(latest.version if latest else None, chosen, swap.workers, swap.objection)
+    _say(loop, done, entry.as_of)
+    return done
+
+
+def _say(loop: Loop, done: Rollback, as_of: datetime) -> None:
+    """Leave a page about the entry that this rollback made, and tell whoever wants to be told."""
+    entry = next(e for e in reversed(loop.ledger.history()) if e.kind == "rollback")
+    path = f"/ledger/{entry.number}"
+    said = f"back to version {done.version}: {done.objection or f'{done.workers} workers serve it'}"
+    leave_page(f"{loop.name}-rollback", f"{plain(said)}\n\n{link(loop, 'The entry', path)}", said)
+    tell(loop, of_rollback(loop.name, done.replaced, done.version, done.objection, path), as_of)
 
 
 def _is_this(found: Promotion | None, latest: Promotion, asked: tuple[str, datetime | None]) -> bool:

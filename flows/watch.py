@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.events import emit_event
 
 from data.records import now
+from flows.news import link, news_of_watch, tell
 from flows.steps import leave_page, plain, step
 from monitoring.reports import Judged, Report
 from tasks.assess import assess, report
@@ -47,14 +48,16 @@ def watch(project: str, as_of: datetime | None = None) -> Watched:
     sources = step(screen)(loop, known_at)
     assessment = step(assess)(loop, champion, known_at, collected.positions)
     written = step(report)(loop, assessment)
+    folder = written.verdict.parent
     suspected = [sentence for each in sources if (sentence := each.sentence) is not None]
     sentence = "; ".join([say(assessment.judged), *suspected])
     _log.info("%s", sentence)
     leave_page(
         f"{loop.name}-watch",
-        f"{plain(sentence)}\n\nThe report: `{written.page or written.verdict}`",
+        f"{plain(sentence)}\n\n{link(loop, 'The report', f'/reports/{folder.name}')}",
         sentence,
     )
+    tell(loop, news_of_watch(assessment.judged, sources, folder), known_at)
     if assessment.judged.reason is not None:
         _ask_for_retrain(loop.name, project, assessment.judged.reason.evidence, known_at)
     return Watched(assessment.judged, written, sentence)

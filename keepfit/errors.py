@@ -117,6 +117,10 @@ class KeyReused(RequestRefused):
     """Another body came under this idempotency key before: a new request needs a new key."""
 
 
+class ReceiverUnknown(ServiceError):
+    """No block of Prefect has this name, or it takes no notice."""
+
+
 class StackError(KeepfitError):
     """The processes could not be started, or could not be kept alive."""
 

@@ -12,13 +12,14 @@ import pytest
 from prefect.deployments import run_deployment
 
 from control.services import environment
-from data.decisions import Decision, read_decisions
-from flows.watch import watch
+from data.decisions import Decision, kept_decisions, read_decisions
+from flows.watch import Watched, watch
 from keepfit.settings import ROOT, Settings
 from tests.e2e.worlds import MOVED, World, eventually, world_on
 
 pytestmark = pytest.mark.e2e
 
+MUCH_LATER = MOVED + timedelta(days=40)
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -43,6 +44,17 @@ def run_by_hand(deployed: World) -> Any:
     """A run of the deployment `retrain`, as Prefect's form starts it; it makes the first champion."""
     parameters = {"as_of": MOVED.isoformat(), "reason": "a person asked"}
     return run_deployment(f"retrain/{deployed.name}-retrain", parameters=parameters, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def watched(deployed: World, run_by_hand: Any) -> Watched:  # noqa: ARG001 - it makes the first champion
+    """A watch that has a reason to ask for a retrain."""
+    return watch(deployed.place, MUCH_LATER)
+
+
+def artifact(prefect: httpx.Client, key: str) -> str:
+    """Return the last page that a flow left under a key."""
+    return prefect.get(f"/artifacts/{key}/latest").raise_for_status().json()["data"]
 
 
 def runs(prefect: httpx.Client, world: World, step: str, *states: str) -> list[dict[str, Any]]:
@@ -79,16 +91,31 @@ def test_a_run_started_by_hand_works_with_its_parameters(deployed: World, run_by
     assert made_champion.workers == 2
 
 
-@pytest.mark.usefixtures("run_by_hand")
-def test_the_event_of_watch_starts_retrain(prefect: httpx.Client, deployed: World) -> None:
-    much_later = MOVED + timedelta(days=40)
-    watched = watch(deployed.place, much_later)
+def test_the_page_of_a_retrain_leads_to_its_decision_and_its_model(
+    prefect: httpx.Client, deployed: World, run_by_hand: Any
+) -> None:
+    assert run_by_hand.state.name == "Completed"
+    (kept,) = kept_decisions(deployed.loop.store, deployed.name)
+    page, console = artifact(prefect, f"{deployed.name}-decision"), deployed.settings.console_url
+    assert f"[The decision]({console}/decisions/{kept.key})" in page
+    assert f"[The model]({console}/models/{kept.decision.version})" in page
+
+
+def test_the_page_of_a_watch_leads_to_its_report(
+    prefect: httpx.Client, deployed: World, watched: Watched
+) -> None:
+    assert watched.report is not None
+    address = f"{deployed.settings.console_url}/reports/{watched.report.verdict.parent.name}"
+    assert artifact(prefect, f"{deployed.name}-watch").endswith(f"[The report]({address})")
+
+
+def test_the_event_of_watch_starts_retrain(prefect: httpx.Client, deployed: World, watched: Watched) -> None:
     assert watched.judged is not None
     assert watched.judged.reason is not None
     asked = {
         "project": deployed.place,
         "reason": watched.judged.reason.evidence,
-        "as_of": much_later.isoformat(),
+        "as_of": MUCH_LATER.isoformat(),
         "asked_by": "watch",
     }
 
@@ -98,4 +125,4 @@ def test_the_event_of_watch_starts_retrain(prefect: httpx.Client, deployed: Worl
     eventually(started, within_s=120)
     (run,) = started()
     assert run["state_type"] == "COMPLETED"
-    assert decision(deployed, much_later).reason == asked["reason"]
+    assert decision(deployed, MUCH_LATER).reason == asked["reason"]
