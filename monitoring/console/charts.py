@@ -1,7 +1,7 @@
 """Lines over time as geometry; the template `chart.html` draws it, and escapes all text in it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -9,7 +9,9 @@ from typing import Literal
 from monitoring.console.axes import Tick, time_span, time_ticks, value_span, value_ticks
 from monitoring.console.phrases import number, when
 
-Event = Literal["promotion", "refusal", "rollback", "by hand", "withdrawal", "drift"]
+Event = Literal[
+    "promotion", "refusal", "rollback", "by hand", "withdrawal", "drift", "alarm", "person", "asked"
+]
 
 _MARK_WIDTH = 14
 _MOST_DOTS = 70
@@ -82,7 +84,7 @@ class Chart:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not any(_finite(value) for line in self.series for value in line.values)
+        return not any(is_finite(value) for line in self.series for value in line.values)
 
     @property
     def sizes(self) -> list["Drawing"]:
@@ -99,7 +101,7 @@ def trimmed(chart: Chart) -> Chart:
     held = [
         place
         for place in range(len(chart.times))
-        if any(_finite(line.values[place]) for line in chart.series)
+        if any(is_finite(line.values[place]) for line in chart.series)
     ]
     if not held:
         return chart
@@ -177,7 +179,7 @@ def draw(chart: Chart, frame: Frame) -> Drawing:
     """Place everything of a chart that is not empty."""
     first, last = chart.span
     whole = (last - first).total_seconds()
-    held = [value for line in chart.series for value in line.values if value is not None and _finite(value)]
+    held = [value for line in chart.series for value in line.values if value is not None and is_finite(value)]
     least, most = value_span(held, chart.low, chart.high)
 
     def x(time: datetime) -> float:
@@ -189,12 +191,14 @@ def draw(chart: Chart, frame: Frame) -> Drawing:
     lines: list[Line] = []
     for series in chart.series:
         places = [
-            (x(time), y(value), f"{series.name}, {when(time)}: {number(value)}")
-            if value is not None and _finite(value)
-            else None
+            (x(time), y(value)) if value is not None and is_finite(value) else None
             for time, value in zip(chart.times, series.values, strict=True)
         ]
-        lines.append(_line(series.key, places))
+
+        def words(place: int, of: Series = series) -> str:
+            return f"{of.name}, {when(chart.times[place])}: {number(of.values[place])}"
+
+        lines.append(line_through(series.key, places, words))
     return Drawing(
         frame,
         [Tick(frame.x(tick.at), tick.label) for tick in time_ticks(first, last, frame.width // 90)],
@@ -212,19 +216,21 @@ def _placed(marks: Sequence[tuple[float, Mark]]) -> list[Placed]:
     return placed
 
 
-def _line(key: str, places: Sequence[tuple[float, float, str] | None]) -> Line:
-    """Draw through the places, lifting the pen at each gap."""
+def line_through(key: str, places: Sequence[tuple[float, float] | None], words: Callable[[int], str]) -> Line:
+    """Draw through the places, lifting the pen at each gap; `words` are those of the dot at a place."""
     path: list[str] = []
     dots: list[Dot] = []
     many = len(places) > _MOST_DOTS
-    for before, place, after in zip([None, *places], places, [*places[1:], None], strict=False):
+    around = zip([None, *places], places, [*places[1:], None], strict=False)
+    for nth, (before, place, after) in enumerate(around):
         if place is None:
             continue
         path.append(f"{'L' if before is not None else 'M'}{place[0]:g} {place[1]:g}")
         if not many or (before is None and after is None):
-            dots.append(Dot(*place))
+            dots.append(Dot(*place, words(nth)))
     return Line(key, " ".join(path), dots)
 
 
-def _finite(value: float | None) -> bool:
+def is_finite(value: float | None) -> bool:
+    """Tell whether there is a value that has a place."""
     return value is not None and math.isfinite(value)

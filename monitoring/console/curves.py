@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from data.decisions import KeptDecision
 from data.promotions import Promotion
+from keepfit.scores import metric_words
 from monitoring.console.charts import Chart, Mark, Series
-from monitoring.console.phrases import direction, metric_name, number, p_value, percent, shown
+from monitoring.console.phrases import direction, number, shown
 from monitoring.console.sources import Sources
 from monitoring.console.watches import Scores, Watch
 
@@ -56,7 +57,7 @@ def score_charts(watches: Sequence[Watch], happened: Sequence[Mark]) -> list[Cha
 
 
 def _score_chart(metric: str, watches: Sequence[Watch], happened: Sequence[Mark]) -> Chart:
-    name = metric_name(metric)
+    name = metric_words(metric)
     loop = [_score(watch.loop, metric) for watch in watches]
     frozen = [_score(watch.frozen.scores if watch.frozen else {}, metric) for watch in watches]
     first = next((w.frozen.version for w in reversed(watches) if w.frozen is not None), None)
@@ -84,48 +85,6 @@ def _score_chart(metric: str, watches: Sequence[Watch], happened: Sequence[Mark]
 
 def _score(scores: Scores, metric: str) -> float | None:
     return shown(metric, scores.get(metric))
-
-
-def drift_charts(watches: Sequence[Watch], happened: Sequence[Mark]) -> list[Chart]:
-    """Draw how surely and how far the data moved at each watch."""
-    times = [watch.as_of for watch in watches]
-    found = [Mark(w.as_of, "drift", _first(w), f"/reports/{w.name}") for w in watches if w.verdict.drift]
-    changes = [mark for mark in happened if mark.event != "refusal"]
-    together = sorted([*found, *changes], key=lambda mark: mark.at)
-    links = [f"/reports/{watch.name}" for watch in watches]
-    farthest = [_percent(w.verdict.farthest.effect if w.verdict.farthest else None) for w in watches]
-    surely = [watch.verdict.p_value for watch in watches]
-    last = watches[-1].verdict if watches else None
-    far = percent(last.farthest.effect) if last is not None and last.farthest is not None else "not known"
-    sure = "not known" if last is None else p_value(last.p_value)
-    return [
-        Chart(
-            "drift-effect",
-            "How far the farthest column moved",
-            "share of its rows that moved (%)",
-            f"The largest effect of any column at each watch. Last: {far}.",
-            times,
-            [Series("first", "the farthest column", farthest)],
-            together,
-            low=0.0,
-            links=links,
-        ),
-        Chart(
-            "drift-p",
-            "How likely such a difference is by chance",
-            "p-value of the strangest column (no unit)",
-            f"The p-value at each watch, by permutation; near 0 is no chance. Last: {sure}.",
-            times,
-            [Series("second", "the strangest column", surely)],
-            together,
-            low=0.0,
-            links=links,
-        ),
-    ]
-
-
-def _first(watch: Watch) -> str:
-    return watch.verdict.reasons[0] if watch.verdict.reasons else "drift"
 
 
 def label_charts(watches: Sequence[Watch]) -> list[Chart]:

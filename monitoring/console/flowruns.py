@@ -5,134 +5,35 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import httpx
 import msgspec
 
+from data.circuit import Circuit
 from data.credentials import credentials
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
 from keepfit.tls import client_context
+from monitoring.console.delivery import undelivered
+from monitoring.console.patience import Awaited
+from monitoring.console.states import Deployment, FlowRun, Line
 
 FLOWS = ("feedback", "watch", "retrain", "rollback")
 _TIMEOUT_S = 2.0
+_REST_S = 3.0
+"""How long a Prefect that hung is not asked again."""
+_THREADS = 8
+_ROWS = 15
 _PAUSES_S = (0.1, 0.3, 0.6, 1.0)
-_OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _LINES, _INFO = 200, 20
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_WORDS = {
-    "COMPLETED": "succeeded",
-    "FAILED": "failed",
-    "CRASHED": "crashed",
-    "CANCELLED": "was cancelled",
-    "CANCELLING": "is being cancelled",
-    "RUNNING": "is running",
-    "PENDING": "is about to start",
-    "SCHEDULED": "waits to start",
-    "PAUSED": "is paused",
-}
-
-
-class State(msgspec.Struct, frozen=True):
-    """What Prefect says of a run."""
-
-    type: str
-    name: str = ""
-    message: str | None = None
-
-
-class FlowRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a flow."""
-
-    id: str
-    name: str = ""
-    flow: str = ""
-    flow_id: str | None = None
-    deployment_id: str | None = None
-    state: State | None = None
-    parameters: dict[str, Any] = {}
-    expected_start_time: datetime | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-
-    @property
-    def began(self) -> datetime | None:
-        """When it started, or when it is due."""
-        return self.start_time or self.expected_start_time
-
-    @property
-    def reason(self) -> str:
-        """Who or what asked for it, where that was said."""
-        return str(self.parameters.get("reason") or "")
-
-    @property
-    def as_of(self) -> datetime | None:
-        """The time whose knowledge it used, where one was given."""
-        try:
-            told = datetime.fromisoformat(str(self.parameters.get("as_of")))
-        except ValueError:
-            return None
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-    @property
-    def kind(self) -> str:
-        """The kind of its state."""
-        return "SCHEDULED" if self.state is None else self.state.type
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more comes of it."""
-        return self.kind in _OVER
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended badly."""
-        return self.kind in ("FAILED", "CRASHED")
-
-    @property
-    def late(self) -> bool:
-        """Whether it should have started: then no runner takes it."""
-        return self.state is not None and self.state.name == "Late"
-
-    @property
-    def words(self) -> str:
-        """Say its state."""
-        if self.late:
-            return "is late: no runner has taken it yet"
-        if self.state is not None and self.state.name == "AwaitingConcurrencySlot":
-            return "waits for the run before it"
-        return _WORDS.get(self.kind, self.kind.lower())
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took."""
-        if self.start_time is None or self.end_time is None:
-            return None
-        return (self.end_time - self.start_time).total_seconds()
-
-
-class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """What starts a flow: a paused one has its schedules held, and still runs what is started by hand."""
-
-    id: str
-    name: str
-    paused: bool = False
-    parameters: dict[str, Any] = {}
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a run's log; a level of 40 is an error."""
-
-    name: str
-    """Of the logger: Prefect's own begin with its name."""
-    timestamp: datetime
-    level: int
-    message: str
 
 
 def signed_in_client(settings: Settings) -> httpx.Client:
@@ -147,48 +48,96 @@ def signed_in_client(settings: Settings) -> httpx.Client:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What Prefect says of a project: the last runs of each flow, newest first, and the next that are due."""
+
+    last: Mapping[str, Sequence[FlowRun]]
+    coming: Sequence[FlowRun]
+    paused: Sequence[str]
+    """The flows whose schedules are held."""
+    untold: Sequence[str] = ()
+    """Who is told of notices, and did not get the last one."""
+
+
+@dataclass(frozen=True)
 class FlowRuns:
     """The flow runs of one project; every method raises ServiceUnavailable while Prefect is away."""
 
     url: str
     project: str
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=_TIMEOUT_S, trust_env=False))
+    _hangs: Circuit = field(default_factory=lambda: Circuit(_REST_S), init=False, repr=False)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_THREADS, thread_name_prefix="prefect")
+
+    @cached_property
+    def _latest(self) -> Awaited["Seen"]:
+        return Awaited(f"Prefect at {self.url}", lambda: self._seen(1), self._threads)
+
+    @cached_property
+    def _listed(self) -> Awaited["Seen"]:
+        return Awaited(f"Prefect at {self.url}", lambda: self._seen(_ROWS), self._threads)
+
+    def latest(self) -> "Seen":
+        """Return the last run of each flow, and the next that are due."""
+        return self._latest.answer()
+
+    def listed(self) -> "Seen":
+        """Return the last runs of each flow, and the next that are due."""
+        return self._listed.answer()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.client.close()
+
+    def _seen(self, limit: int) -> "Seen":
+        # All at once: Prefect takes as long for one.
+        known = self._threads.submit(self.deployments)
+        began = {flow: self._threads.submit(self._began, flow, 5 * limit) for flow in FLOWS}
+        due = self._threads.submit(self._due)
+        untold = self._threads.submit(undelivered, self._ask, self.project)
+        deployments = known.result()
+        place = next((each.parameters.get("project") for each in deployments.values()), None)
+        return Seen(
+            {flow: _ours(flow, found.result(), place)[:limit] for flow, found in began.items()},
+            _first_of_each(due.result(), deployments),
+            [flow for flow, each in deployments.items() if each.paused],
+            untold.result(),
+        )
 
     def deployments(self) -> dict[str, Deployment]:
         """Return the deployments of the project by their flow."""
-        named = {f"{self.project}-{flow}": flow for flow in FLOWS}
-        wanted = {"deployments": {"name": {"any_": sorted(named)}}}
-        found = self._ask("POST", "/deployments/filter", list[Deployment], wanted)
-        return {named[each.name]: each for each in found if each.name in named}
+        found = self._ask("POST", "/deployments/filter", list[Deployment], self._of_project)
+        return {self._named[each.name]: each for each in found if each.name in self._named}
 
-    def last(self, flow: str, place: str | None = None, limit: int = 20) -> list[FlowRun]:
-        """Return the last runs of a flow that began, newest first; only those of the project at `place`."""
+    @property
+    def _named(self) -> dict[str, str]:
+        return {f"{self.project}-{flow}": flow for flow in FLOWS}
+
+    @property
+    def _of_project(self) -> dict[str, Any]:
+        return {"deployments": {"name": {"any_": sorted(self._named)}}}
+
+    def _began(self, flow: str, limit: int) -> list[FlowRun]:
         wanted = {
             "flows": {"name": {"any_": [flow]}},
             "flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED"]}}},
             "sort": "EXPECTED_START_TIME_DESC",
-            "limit": limit if place is None else 5 * limit,
+            "limit": limit,
         }
-        found = self._ask("POST", "/flow_runs/filter", list[FlowRun], wanted)
-        # One Prefect may serve several projects, and a run need not have a deployment.
-        ours = [run for run in found if place is None or run.parameters.get("project") == place]
-        ours.sort(key=lambda run: run.began or _NEVER, reverse=True)
-        return [msgspec.structs.replace(run, flow=flow) for run in ours[:limit]]
+        return self._ask("POST", "/flow_runs/filter", list[FlowRun], wanted)
 
-    def coming(self, deployments: Mapping[str, Deployment]) -> list[FlowRun]:
-        """Return the next run of each flow that is due."""
-        flows = {each.id: flow for flow, each in deployments.items()}
+    def _due(self) -> list[FlowRun]:
         wanted = {
-            "flow_runs": {"deployment_id": {"any_": list(flows)}, "state": {"type": {"any_": ["SCHEDULED"]}}},
+            **self._of_project,
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
             "sort": "EXPECTED_START_TIME_ASC",
             "limit": 200,
         }
-        found = self._ask("POST", "/flow_runs/filter", list[FlowRun], wanted) if flows else []
-        first: dict[str, FlowRun] = {}
-        for run in found:
-            flow = flows.get(run.deployment_id or "", "")
-            first.setdefault(flow, msgspec.structs.replace(run, flow=flow))
-        return list(first.values())
+        return self._ask("POST", "/flow_runs/filter", list[FlowRun], wanted)
 
     def run(self, number: str) -> FlowRun | None:
         """Return one run, or None where Prefect knows none of this id."""
@@ -236,6 +185,8 @@ class FlowRuns:
         return self._ask("POST", path, FlowRun, wanted).id
 
     def _ask(self, method: str, path: str, kind: Any, body: object = None) -> Any:  # noqa: ANN401 - of `kind`
+        if (refusal := self._hangs.refusal()) is not None:
+            raise ServiceUnavailable(refusal)
         try:
             answer = self._sent(method, path, body)
             if answer.status_code == 404 and method == "GET":
@@ -247,11 +198,14 @@ class FlowRuns:
             msg = f"Prefect at {self.url} answered {fault.response.status_code} to {path}: {told}"
             raise ServiceUnavailable(msg) from fault
         except (httpx.HTTPError, msgspec.MsgspecError) as fault:
-            slow = " in time" if isinstance(fault, httpx.TimeoutException) else ""
+            hung = isinstance(fault, httpx.TimeoutException)
+            slow = " in time" if hung else ""
             msg = (
                 f"Prefect does not answer{slow} at {self.url}; bin/keepfit up starts it, "
                 "and its log is logs/prefect.log"
             )
+            if hung:
+                self._hangs.failed(msg)
             raise ServiceUnavailable(msg) from fault
 
     def _sent(self, method: str, path: str, body: object) -> httpx.Response:
@@ -262,6 +216,22 @@ class FlowRuns:
                 return answer
             time.sleep(pause_s)
         return self.client.request(method, f"{self.url}/api{path}", json=body)
+
+
+def _ours(flow: str, found: list[FlowRun], place: object) -> list[FlowRun]:
+    """Take those of the project at `place`: one Prefect may serve several, and a run need no deployment."""
+    ours = [run for run in found if place is None or run.parameters.get("project") == place]
+    ours.sort(key=lambda run: run.began or _NEVER, reverse=True)
+    return [msgspec.structs.replace(run, flow=flow) for run in ours]
+
+
+def _first_of_each(due: list[FlowRun], deployments: Mapping[str, Deployment]) -> list[FlowRun]:
+    flows = {each.id: flow for flow, each in deployments.items()}
+    first: dict[str, FlowRun] = {}
+    for run in due:
+        if (flow := flows.get(run.deployment_id or "")) is not None:
+            first.setdefault(flow, msgspec.structs.replace(run, flow=flow))
+    return list(first.values())
 
 
 def _is_id(text: str) -> bool:

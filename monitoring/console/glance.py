@@ -8,23 +8,27 @@ from data.holds import Hold
 from data.promotions import Promotion
 from data.releases import WorkerStatus
 from keepfit.errors import ServiceUnavailable
-from monitoring.console.flowruns import FLOWS, FlowRun
+from keepfit.scores import metric_words
+from monitoring.console.lately import done
 from monitoring.console.phrases import (
     ago,
     apart,
     counted,
-    metric_name,
     number,
     percent,
+    sentence,
     shown,
     uncaptured,
     when,
 )
 from monitoring.console.sources import Sources
+from monitoring.console.states import FlowRun
 from monitoring.console.watches import Watch
 
 _DECISIONS = 3
+_LATELY = 50
 _REASONS = 5
+_NOTIFIED = "bin/keepfit notify list"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class LastRuns:
     runs: tuple[FlowRun, ...] = ()
     paused: tuple[str, ...] = ()
     """The flows whose schedules are held."""
+    coming: tuple[FlowRun, ...] = ()
+    """The next of each flow that is due."""
+    untold: tuple[str, ...] = ()
+    """Who is told of notices, and did not get the last one."""
     away: str | None = None
 
 
@@ -57,6 +65,10 @@ class Glance:
     last: LastRuns
     held: tuple[tuple[Hold, int], ...] = ()
     """Whose labels are held, and how many wait."""
+    before: Watch | None = None
+    """What was judged before the last watch."""
+    done: str = ""
+    """What was done since yesterday."""
 
     @property
     def headline(self) -> str:
@@ -84,30 +96,52 @@ class Glance:
         return f"Since {when(since)} ({ago(since, self.at)}) by {entry.kind}{known}, because: {entry.reason}"
 
     @property
-    def concerns(self) -> list[str]:
-        """Say what somebody should look at."""
+    def needs(self) -> list[str]:
+        """Say what does not go on by itself."""
         found: list[str] = []
-        if self.champion is not None and not self.workers:
+        if self.champion is None:
+            found.append("There is no model to answer with: import history, then retrain.")
+        elif not self.workers:
             found.append("No worker was seen in the last 5 seconds; callers get no answers.")
-        if self.champion is not None and self.champion.workers is None:
-            found.append("Nobody has confirmed the last promotion yet; the next feedback flow looks again.")
         found += [f"Worker {w.pid} keeps its model: {w.error}" for w in self.workers if w.error]
         found += [_failing(w) for w in self.workers if w.counters.get("keepfit_capture_failing")]
         if self.last.away is not None:
             found.append(f"{self.last.away}.")
+        if self.watch is not None and self.watch.person:
+            found.append(f"{self.watch.asks}.")
+        found += [f"The last {run.flow} {run.words}{_message(run)}" for run in self.last.runs if run.failed]
+        if self.last.untold:
+            found.append(f"{', '.join(self.last.untold)}: the last notice did not arrive; see {_NOTIFIED}.")
+        return found + [f"{_waiting(hold, count)}." for hold, count in self.held]
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what is worth a look, and can wait."""
+        found = [] if self.watch is None else [f"{alarm}." for alarm in self.watch.alarms]
+        if self.champion is not None and self.champion.workers is None:
+            found.append("Nobody has confirmed the last promotion yet; the next feedback flow looks again.")
         if self.last.paused:
             held = ", ".join(self.last.paused)
             found.append(
                 f"The schedules of {held} are held: somebody else drives the loop, such as a replay."
             )
-        if self.watch is not None:
-            found += [f"{self.watch.asks}."] if self.watch.person else []
-            found += [f"{alarm}." for alarm in self.watch.alarms]
-        found += [f"The last {run.flow} {run.words}{_message(run)}" for run in self.last.runs if run.failed]
         if self.waiting:
             found.append(f"{counted(self.waiting, 'row')} in quarantine.")
-        found += [f"{_waiting(hold, count)}." for hold, count in self.held]
         return found
+
+    @property
+    def concerns(self) -> list[str]:
+        """Say what somebody should look at, what cannot wait first."""
+        return [*self.needs, *self.notes]
+
+    @property
+    def needed(self) -> str:
+        """Say in a sentence whether somebody is needed."""
+        needs, notes = len(self.needs), len(self.notes)
+        wait = f"; {_things(notes)} {'is' if notes == 1 else 'are'} worth a look" if notes else ""
+        if not needs:
+            return f"Nothing needs you{wait}."
+        return f"{sentence(_things(needs))} {'needs' if needs == 1 else 'need'} you{wait}."
 
     @property
     def score(self) -> str | None:
@@ -115,7 +149,7 @@ class Glance:
         found = None if self.watch is None else self.watch.performance
         if found is None or found.value is None:
             return None
-        name = metric_name(found.metric)
+        name = metric_words(found.metric)
         return f"{name} {number(shown(found.metric, found.value))} on {found.scored:,} labelled rows"
 
     @property
@@ -167,18 +201,27 @@ def look(sources: Sources, at: datetime) -> Glance:
         reasons=tuple(sources.quarantine.reasons(_REASONS)),
         last=last_runs(sources),
         held=tuple(sources.holds.waiting(at)),
+        before=watches[-2] if len(watches) > 1 else None,
+        done=done(sources.ledger.history(), sources.decisions(_LATELY), at),
     )
 
 
 def last_runs(sources: Sources) -> LastRuns:
     """Ask Prefect for the last run of each flow, or say why it cannot be asked."""
     try:
-        deployments = sources.flow_runs.deployments()
-        place = next((each.parameters.get("project") for each in deployments.values()), None)
-        runs = [run for flow in FLOWS for run in sources.flow_runs.last(flow, place, limit=1)]
+        seen = sources.flow_runs.latest()
     except ServiceUnavailable as away:
         return LastRuns(away=str(away))
-    return LastRuns(tuple(runs), tuple(flow for flow, each in deployments.items() if each.paused))
+    return LastRuns(
+        tuple(run for found in seen.last.values() for run in found),
+        tuple(seen.paused),
+        tuple(seen.coming),
+        tuple(seen.untold),
+    )
+
+
+def _things(count: int) -> str:
+    return "one thing" if count == 1 else f"{count} things"
 
 
 def _failing(worker: WorkerStatus) -> str:

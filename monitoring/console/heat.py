@@ -27,6 +27,10 @@ class Heat:
 
     watches: Sequence[Watch]
     rows: Sequence[tuple[str, Sequence[Cell]]]
+    columns: int = 0
+    """How many columns there are to look for."""
+    found: int = 0
+    """How many of them are called so; the farthest of them are laid out."""
 
     @property
     def steps(self) -> list[str]:
@@ -36,13 +40,15 @@ class Heat:
         return [f"under {ends[0]} %", *between, f"{ends[-1]} % and more"]
 
 
-def heat(watches: Sequence[Watch]) -> Heat:
-    """Lay out the last watches; of many columns those that moved farthest."""
+def heat(watches: Sequence[Watch], wanted: str = "") -> Heat:
+    """Lay out the last watches; of many columns whose name holds a text those that moved farthest."""
     shown = [watch for watch in watches if watch.verdict.findings][-_WATCHES:]
     found = [{each.column: each for each in watch.verdict.findings} for watch in shown]
-    names = list(dict.fromkeys(name for each in reversed(found) for name in each))
+    every = list(dict.fromkeys(name for each in reversed(found) for name in each))
+    names = [name for name in every if wanted.casefold() in name.casefold()]
     names.sort(key=lambda name: -max((each[name].effect or 0.0) for each in found if name in each))
-    return Heat(shown, [(name, [_cell(each.get(name)) for each in found]) for name in names[:_COLUMNS]])
+    rows = [(name, [_cell(each.get(name)) for each in found]) for name in names[:_COLUMNS]]
+    return Heat(shown, rows, len(every), len(names))
 
 
 def _cell(found: Moved | None) -> Cell:

@@ -7,9 +7,9 @@ from data.decisions import KeptDecision
 from data.promotions import Promotion
 from data.quarantine import Quarantined
 from keepfit.errors import ServiceUnavailable
-from monitoring.console.flowruns import FlowRun, Line
 from monitoring.console.phrases import counted
 from monitoring.console.sources import Sources
+from monitoring.console.states import FlowRun, Line
 
 
 @dataclass(frozen=True)

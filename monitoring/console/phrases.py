@@ -3,30 +3,19 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-_METRICS = {
-    "roc_auc": "ROC AUC",
-    "r2": "R²",
-    "f1": "F1",
-    "neg_log_loss": "log loss",
-    "neg_brier_score": "Brier score",
-    "neg_root_mean_squared_error": "root mean squared error",
-}
+from keepfit.scores import as_said, is_loss
+
 _SPANS = (("year", 365 * 86400.0), ("day", 86400.0), ("hour", 3600.0), ("minute", 60.0))
-
-
-def metric_name(metric: str) -> str:
-    """Name a metric as people say it: a score that counts down from zero by what it counts."""
-    return _METRICS.get(metric) or metric.removeprefix("neg_").replace("_", " ")
 
 
 def direction(metric: str) -> str:
     """Say which way is good: scikit-learn's neg_ scores are shown as the losses that they are."""
-    return "lower is better" if metric.startswith("neg_") else "higher is better"
+    return "lower is better" if is_loss(metric) else "higher is better"
 
 
 def shown(metric: str, score: float | None) -> float | None:
     """Turn a score, of which more is always better, into the number that people know."""
-    return None if score is None else -score if metric.startswith("neg_") else score
+    return None if score is None else as_said(metric, score)
 
 
 def number(value: float | None) -> str:
@@ -35,6 +24,11 @@ def number(value: float | None) -> str:
         return "not known"
     size = abs(value)
     return f"{value:,.0f}" if size >= 10_000 else f"{value:,.4g}" if size >= 10 else f"{value:.4f}"
+
+
+def signed(value: float) -> str:
+    """Write what something adds, always with its sign."""
+    return f"{'+' if value >= 0 else '−'}{number(abs(value))}"  # noqa: RUF001 - a minus as wide as the plus
 
 
 def sentence(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import chain
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -18,8 +19,8 @@ from data.records import now
 from keepfit.errors import KeepfitError, ServiceUnavailable
 from keepfit.settings import Settings
 from monitoring.console import actions, exports
-from monitoring.console.pages import decided, overview, runs, timeline, watched
-from monitoring.console.rendering import HERE, Console, render
+from monitoring.console.pages import answered, compared, decided, overview, runs, timeline, versions, watched
+from monitoring.console.rendering import HERE, Console, prepare, render
 from monitoring.console.signin import SignIn
 from monitoring.console.sources import Sources
 from monitoring.console.trust import Guarded
@@ -57,7 +58,9 @@ _CARRIED = {
 _ROUTES = [
     # A file's address ends like that of a page which takes any name: so files come first.
     *exports.ROUTES,
-    *chain.from_iterable(each.ROUTES for each in (overview, timeline, watched, decided, runs)),
+    *chain.from_iterable(
+        each.ROUTES for each in (overview, answered, timeline, compared, watched, decided, versions, runs)
+    ),
     *actions.ROUTES,
     Mount("/static", StaticFiles(directory=HERE / "static")),
 ]
@@ -70,7 +73,12 @@ def make_site(settings: Settings, clock: Callable[[], datetime] = now) -> Starle
 
     @asynccontextmanager
     async def opened(_: Starlette) -> "AsyncGenerator[None]":
+        prepare()
+        # Read ahead, so that the first page need not: a year of watches is many files.
+        ahead = Thread(target=sources.read_ahead)
+        ahead.start()
         yield
+        ahead.join()
         sources.close()
 
     site = Starlette(

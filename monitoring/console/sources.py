@@ -1,5 +1,6 @@
 """What the console reads: the store, the reports' folder, the workers' status files, Prefect."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -7,11 +8,14 @@ from pathlib import Path
 
 from data.decisions import KeptDecision, kept_decision, kept_decisions
 from data.holds import Holds
+from data.lookup import Lookup
 from data.promotions import Ledger
 from data.quarantine import Quarantine
 from data.releases import WorkerStatus, read_statuses
 from data.store import Store
+from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
+from monitoring.console.asking import Asking
 from monitoring.console.flowruns import FlowRuns, signed_in_client
 from monitoring.console.watches import Watch, Watches, drawn_page
 
@@ -42,6 +46,16 @@ class Sources:
     def holds(self) -> Holds:
         """Whose labels are held."""
         return Holds(self.store, self.project)
+
+    @property
+    def lookup(self) -> Lookup:
+        """The single predictions."""
+        return Lookup(self.store, self.project)
+
+    @cached_property
+    def asking(self) -> Asking:
+        """Who says why an answer was given."""
+        return Asking(self.settings)
 
     @cached_property
     def flow_runs(self) -> FlowRuns:
@@ -81,10 +95,14 @@ class Sources:
         """Say where Evidently's page of a watch is."""
         return drawn_page(self.reports, name)
 
+    def read_ahead(self) -> None:
+        """Read what every page begins from; whatever cannot be had is told by the page that wants it."""
+        with suppress(ServiceUnavailable):
+            self.flow_runs.latest()
+        self.watches()
+
     def close(self) -> None:
         """Let go of the connections."""
         for name, part in list(vars(self).items()):
-            if name == "store":
+            if name in ("store", "flow_runs"):
                 part.close()
-            elif name == "flow_runs":
-                part.client.close()

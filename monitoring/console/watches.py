@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 _VERDICT, _PAGE = "verdict.json", "report.html"
-_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
 
 Scores = dict[str, float | None]
 
@@ -35,6 +35,7 @@ class Moved(Struct, frozen=True):
     drift: bool | None = None
     effect: float | None = None
     p_value: float | None = None
+    what: str | None = None
 
 
 class Drifted(Struct, frozen=True):
@@ -57,6 +58,12 @@ class Drifted(Struct, frozen=True):
         """The column of which the largest share of rows moved."""
         return max(self.findings, key=lambda found: found.effect or 0.0, default=None)
 
+    @property
+    def foremost(self) -> Moved | None:
+        """The column that comes first: of those that drifted, else of all, the one that moved farthest."""
+        single = [found for found in self.findings if found.what != "together"]
+        return max(single, key=lambda found: (found.drift is True, found.effect or 0.0), default=None)
+
 
 class Scored(Struct, frozen=True):
     """How good the champion was on the current window."""
@@ -71,6 +78,7 @@ class Scored(Struct, frozen=True):
     labelled: int = 0
     scored: int = 0
     sentence: str = ""
+    unknown: str | None = None
 
 
 class Stood(Struct, frozen=True):
@@ -101,6 +109,8 @@ class Estimated(Struct, frozen=True):
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    how: str = ""
+    unknown: str | None = None
 
 
 class Harmed(Struct, frozen=True):
@@ -146,7 +156,7 @@ class Drawn(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True):
-    """All that one `watch` found out; `version` is the champion's."""
+    """What one `watch` found out; `version` is the champion's. Of slices, those that fell behind."""
 
     as_of: datetime
     version: int | None = None
@@ -169,6 +179,11 @@ class Watch(Struct, frozen=True):
     def name(self) -> str:
         """The name of its folder, which is its address."""
         return self.as_of.strftime("%Y-%m-%dT%H%M%SZ")
+
+    @property
+    def month(self) -> str:
+        """The month that it is of, in the order of time."""
+        return f"{self.as_of:%Y-%m}"
 
     @property
     def asks(self) -> str:
@@ -215,7 +230,7 @@ class Watches:
 
     def named(self, name: str) -> Watch | None:
         """Return the watch of one folder, or None where there is none that can be read."""
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             return None
         path = self._folder / name / _VERDICT
         try:
@@ -231,12 +246,14 @@ class Watches:
 
 def _read(path: Path) -> Watch | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Watch)
+        found = msgspec.json.decode(path.read_bytes(), type=Watch)
     except msgspec.MsgspecError:
         return None
+    # Of 200 columns there are 800 slices: those of a year of watches would take hundreds of megabytes.
+    return msgspec.structs.replace(found, slices=tuple(each for each in found.slices if each.alarm))
 
 
 def drawn_page(folder: Path, name: str) -> Path | None:
     """Say where the page that Evidently drew is, or None where there is none."""
     page = folder / name / _PAGE
-    return page if _NAME.fullmatch(name) is not None and page.is_file() else None
+    return page if NAME.fullmatch(name) is not None and page.is_file() else None

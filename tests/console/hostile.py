@@ -61,6 +61,10 @@ class Home:
         told["reason"] = {"kind": "drift", "evidence": " and ".join(self.texts)}
         told["page"] = {"file": None, "no_page_because": " and ".join(self.texts)}
         write_watch(reports, START + EVERY, told, page=None)
+        bars = {"reference": [0.5, 0.5], "current": [0.1, 0.9], "rows": [9, 9]}
+        drawn = [{"column": t, "kind": "category", "names": [t, f"not {t}"], **bars} for t in self.texts]
+        folder = reports / WATCH.removeprefix("/reports/")
+        (folder / "columns.json").write_text(json.dumps(drawn), encoding="utf-8")
 
     def _store(self, sources: Sources) -> None:
         aside = [Rejected("row", text, text, text, START) for text in self.texts]
@@ -103,8 +107,21 @@ def answers(texts: Sequence[str], path: str) -> Any:
         "/api/flow_runs/filter": runs,
         "/api/flows/a%20flow": {"name": texts[0]},
         "/api/logs/filter": [{"name": text, "timestamp": at, "level": 40, "message": text} for text in texts],
+        "/api/automations/filter": [
+            {"id": "1", "name": text, "actions": [{"block_document_id": "1"}]} for text in texts
+        ],
+        "/api/events/filter": {"events": [untold(text) for text in texts]},
         "/api/artifacts/filter": [{"description": text} for text in texts],
     }[path]
+
+
+def untold(name: str) -> Any:
+    """Say that a notice did not arrive at a receiver of this name."""
+    block = {"prefect.resource.id": "prefect.block-document.1", "prefect.resource.role": "block"}
+    return {
+        "event": "prefect.automation.action.failed",
+        "related": [{**block, "prefect.resource.name": name}],
+    }
 
 
 @contextmanager

@@ -33,5 +33,5 @@ def console_on(settings: Settings) -> Iterator[str]:
 @contextmanager
 def opened(year: Year) -> Iterator[httpx.Client]:
     """Open the console on a home, as a program does."""
-    with console_on(year.settings) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with console_on(year.settings) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         yield client

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from data.sheets import exact
-from tests.console.hostile import Home
+from tests.console.hostile import WATCH, Home
 from tests.console.opening import console_on, opened
 from tests.console.payloads import FORMULAS, PAYLOADS
 from tests.console.years import Year
@@ -41,7 +41,7 @@ def test_a_page_leads_to_its_rows_as_a_file(console: httpx.Client, page: str) ->
     assert len(rows(console, link)) >= 1
 
 
-@pytest.mark.parametrize("path", ["/quarantine.csv", "/ledger.csv", "/decisions.csv"])
+@pytest.mark.parametrize("path", ["/quarantine.csv", "/ledger.csv", "/decisions.csv", f"{WATCH}.csv"])
 def test_no_cell_is_a_formula(hostile: httpx.Client, path: str) -> None:
     found = rows(hostile, path)
     assert len(found) >= len(TEXTS)
@@ -53,6 +53,7 @@ def test_no_cell_is_a_formula(hostile: httpx.Client, path: str) -> None:
     [
         *(("/quarantine.csv", name) for name in ("content", "reason", "source")),
         *(("/ledger.csv", "reason"), ("/decisions.csv", "reason"), ("/decisions.csv", "objections")),
+        (f"{WATCH}.csv", "column"),
     ],
 )
 def test_a_program_gets_the_exact_text_back(hostile: httpx.Client, path: str, name: str) -> None:

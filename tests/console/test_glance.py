@@ -1,14 +1,15 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace as replace_struct
 
 from data.records import now
+from keepfit.scores import metric_words
 from monitoring.console import phrases
-from monitoring.console.flowruns import FlowRun, State
 from monitoring.console.glance import Glance, LastRuns, look
+from monitoring.console.states import FlowRun, State
 from tests.console.years import START, Year, promote
 
 
@@ -43,6 +44,20 @@ def test_what_somebody_should_look_at_is_said(seen: Glance) -> None:
     assert any("No worker was seen" in concern for concern in held.concerns)
     assert any(concern.startswith("The schedules of retrain are held") for concern in held.concerns)
     assert "The last watch failed: the disk is full" in held.concerns
+
+
+def test_the_first_sentence_says_whether_somebody_is_needed(seen: Glance) -> None:
+    assert seen.needed == "One thing needs you; one thing is worth a look."  # Prefect is away, rows wait
+    calm = replace(seen, last=LastRuns(), waiting=0)
+    assert calm.needed == "Nothing needs you."
+    assert replace(calm, waiting=3).needed == "Nothing needs you; one thing is worth a look."
+    assert replace(calm, champion=None, last=LastRuns(away="it is away")).needed == "2 things need you."
+
+
+def test_what_was_done_since_yesterday_is_counted(seen: Glance, tmp_path: Path) -> None:
+    assert seen.done == "2 promotions, 2 refusals"
+    later = look(Year(tmp_path).sources, now() + timedelta(days=2))
+    assert later.done == "nothing was promoted or refused"
 
 
 def test_a_journal_that_cannot_be_written_is_an_alarm_and_what_was_lost_stays_said(seen: Glance) -> None:
@@ -100,6 +115,6 @@ def test_a_time_is_told_in_utc_for_people_and_for_programs() -> None:
 
 
 def test_a_metric_is_told_as_people_know_it() -> None:
-    assert phrases.metric_name("neg_mean_absolute_error") == "mean absolute error"
+    assert metric_words("neg_mean_absolute_error") == "mean absolute error"
     assert phrases.direction("neg_mean_absolute_error") == "lower is better"
     assert (phrases.shown("neg_log_loss", -0.5), phrases.shown("roc_auc", 0.7)) == (0.5, 0.7)

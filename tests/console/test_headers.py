@@ -23,7 +23,10 @@ CARRIED = {
     "cache-control": "no-store",
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
-ASKED = {"as_of": "2026-02-15T000000Z", "number": "1", "key": f"{17:064x}"}
+ASKED = {
+    **{"as_of": "2026-02-15T000000Z", "number": "1", "key": f"{17:064x}"},
+    **{"prediction_id": "one", "version": "4"},
+}
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ LISTED = {
     "/decisions": "",
     "/ledger": "",
     DECISION: "said: ",
-    WATCH: "moved: ",
+    f"{WATCH}?show=all": "moved: ",
     RUN: "",
 }
 """The pages on which each text must stand, and what stands before it."""
@@ -118,7 +118,15 @@ def seen(text: str) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    [*PAGES, "/ledger/1", DECISION, WATCH, RUN, *(f"/quarantine?before={n}" for n in range(50, OLDER, 50))],
+    [
+        *PAGES,
+        "/compare",
+        "/ledger/1",
+        DECISION,
+        f"{WATCH}?show=all",
+        RUN,
+        *(f"/quarantine?before={n}" for n in range(50, OLDER, 50)),
+    ],
 )
 def test_no_text_is_more_than_text(hostile: Watched, harmless: Watched, path: str) -> None:
     assert hostile.open(path) == harmless.open(path)

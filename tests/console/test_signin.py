@@ -26,8 +26,15 @@ PAGES = (
     *("/", "/timeline", "/labels", "/quarantine", "/ledger", "/ledger/{number}"),
     *("/decisions", "/decisions/{key}", "/reports", "/reports/{as_of}", "/reports/{as_of}/page", "/runs"),
     *("/runs/{number}", "/quarantine.csv", "/ledger.csv", "/decisions.csv", "/audit"),
+    *("/compare", "/compare.html", "/compare.json", "/compare.csv", "/timeline.json", "/timeline.csv"),
     *("/timeline.html", "/reports/{as_of}.html", "/decisions/{key}.html"),
+    *("/decisions.html", "/decisions.json", "/decisions/{key}.json", "/models", "/models/{version}"),
+    *(f"/models{of}.{form}" for of in ("", "/{version}") for form in ("html", "json")),
+    "/models.csv",
+    *("/reports/{as_of}.json", "/reports/{as_of}.csv"),
 )
+PREDICTION = "/predictions/{prediction_id:path}"
+PAGES += ("/predictions", *(f"{PREDICTION}{ending}" for ending in ("", ".html", ".json", ".csv")))
 MAY: dict[tuple[str, str], frozenset[str]] = {
     **{("GET", page): LOOKS for page in PAGES},
     **{("POST", path): CHANGES for path in ("/retrain", "/rollback", "/readmit", "/release")},

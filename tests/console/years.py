@@ -49,6 +49,8 @@ class Year:
             promotes = step in (0, 3, 7, 8, 13, 16)
             if step:
                 write_watch(sources.reports, at, verdict(step, champion, self.names))
+                if step == 1:
+                    write_columns(sources.reports, at, self.names)
             decide(sources, at, version, champion or None, promotes)
             if promotes:
                 champion = version
@@ -98,7 +100,7 @@ def decide(sources: Sources, at: datetime, version: int, champion: int | None, p
     said = (
         "the first model of this target"
         if gain is None
-        else f"the gain on neg_log_loss is {gain:+.4f}, 95% interval "
+        else f"the gain on log loss is {gain:+.4f}, 95% interval "
         f"[{gain - 0.011:+.4f}, {gain + 0.012:+.4f}] over 14 days"
     )
     decision = Decision(
@@ -106,7 +108,7 @@ def decide(sources: Sources, at: datetime, version: int, champion: int | None, p
         as_of=at,
         promote=promotes,
         reason="on schedule",
-        reasons=(said, "neg_log_loss -0.4770", "roc_auc 0.7356"),
+        reasons=(said, "log loss 0.4770", "ROC AUC 0.7356"),
         objections=() if promotes else (f"{said}: no proof that it is better than the champion",),
         version=version,
         champion=champion,
@@ -170,7 +172,7 @@ def verdict(step: int, champion: int, names: tuple[str, ...]) -> dict[str, Any]:
             "scored": labelled,
             "days": 14,
             "unknown": None,
-            "sentence": f"neg_log_loss is {-loss:.4f} on {labelled} labelled of {rows} predictions",
+            "sentence": f"log loss is {loss:.4f} on {labelled} labelled of {rows} predictions",
         },
         "reason": {"kind": "drift", "evidence": "the data drifted"} if drift else None,
         "labels": {
@@ -191,6 +193,20 @@ def verdict(step: int, champion: int, names: tuple[str, ...]) -> dict[str, Any]:
         },
         "page": {"file": "report.html", "no_page_because": None, "reference_rows": 1, "current_rows": 1},
     }
+
+
+def write_columns(reports: Path, at: datetime, names: tuple[str, ...]) -> None:
+    """Leave how the columns lay: numbers but for the second, which is a category."""
+    numbers = {"kind": "number", "edges": [0, 500, 1000, 1500]}
+    texts = {"kind": "category", "names": ["AA", "UA", "all others"], "others": 4}
+    bars = {"reference": [0.3, 0.5, 0.2], "current": [0.1, 0.5, 0.4], "rows": [9, 9]}
+    told: list[dict[str, Any]] = [
+        {"column": name, **(texts if place == 1 else numbers), **bars}
+        for place, name in enumerate([*names, "predicted chance of late"])
+    ]
+    told[-1]["part"] = "answer"
+    folder = reports / at.strftime("%Y-%m-%dT%H%M%SZ")
+    (folder / "columns.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def write_watch(reports: Path, at: datetime, told: dict[str, Any], page: str | None = PAGE) -> None:

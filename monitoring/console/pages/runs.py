@@ -6,27 +6,20 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from keepfit.errors import ServiceUnavailable
-from monitoring.console.flowruns import FLOWS
 from monitoring.console.outcomes import outcome
 from monitoring.console.rendering import console_of, render
 
-_RUNS = 15
 _NEXT_S = 3
 """How often the page of a run that is under way looks again."""
 
 
 def runs(request: Request) -> HTMLResponse:
     """Show the last runs of each flow, and the next that are due."""
-    known = console_of(request).sources.flow_runs
     try:
-        deployments = known.deployments()
-        place = next((each.parameters.get("project") for each in deployments.values()), None)
-        last = {flow: known.last(flow, place, _RUNS) for flow in FLOWS}
-        coming = known.coming(deployments)
+        seen = console_of(request).sources.flow_runs.listed()
     except ServiceUnavailable as away:
         return render(request, "runs.html", away=str(away), last={}, coming=[], paused=[])
-    paused = [flow for flow, each in deployments.items() if each.paused]
-    return render(request, "runs.html", away=None, last=last, coming=coming, paused=paused)
+    return render(request, "runs.html", away=None, last=seen.last, coming=seen.coming, paused=seen.paused)
 
 
 def run(request: Request) -> HTMLResponse:
