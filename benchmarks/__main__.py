@@ -14,8 +14,9 @@ NAMES = (
     *("swapping", "overload", "slow_clients"),
     *("drift.speed", "drift.flat", "drift.calibration", "drift.power", "drift.delay"),
     *("drift.hotel_estimate", "drift.hotel_retrain"),
+    "console.pages",
 )
-GROUPS = ("drift",)
+GROUPS = ("drift", "console")
 
 
 def main() -> None:

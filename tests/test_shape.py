@@ -46,7 +46,7 @@ ALL = {name: file for package in PACKAGES for name, file in modules(package).ite
 
 DOORWAYS = {
     "cryptography": {"data.signatures", "data.signing"},
-    "evidently": {"monitoring.reports"},
+    "evidently": {"monitoring.drawing"},
     "great_expectations": {"data.expectations"},
     "mlflow": {"control.fronts", "data.registry"},
     "model_signing": {"data.signing"},
@@ -63,8 +63,9 @@ DOORWAYS = {
         *("control.fronts", "serving.connections", "serving.supervision", "monitoring.console.__main__"),
     },
     "prefect": {
-        *(f"flows.{name}" for name in ("feedback", "retrain", "rollback", "steps", "watch")),
-        *("control.deployments", "control.fronts", "control.orchestrator"),
+        *(f"flows.{name}" for name in ("feedback", "news", "retrain", "rollback", "steps", "watch")),
+        *("control.addresses", "control.deployments", "control.fronts"),
+        *("control.orchestrator", "control.receivers"),
     },
     # An Arrow driver brings its own copy of SQLite, and two in one process damage the file (ADR 0009).
     "adbc_driver_sqlite": set[str](),

@@ -8,7 +8,7 @@ import pytest
 
 from data.audit import oneself, walk
 from data.chain import check_store
-from data.decisions import Decision
+from data.decisions import Decision, read_decisions
 from data.examples import query_examples
 from data.statements import Statement
 from flows.feedback import Feedback, feedback
@@ -120,6 +120,19 @@ def test_the_second_model_gains_and_replaces_the_first(turned: Turned) -> None:
     assert decision.gain_low is not None
     assert decision.gain_low > 0
     assert turned.world.versions() == [2, 2]
+
+
+def test_the_decision_is_kept_with_its_gates_and_what_it_rests_on(turned: Turned) -> None:
+    decision, loop = turned.second, turned.world.loop
+    assert {found.kept for found in decision.gates} == {True}
+    grounds = decision.grounds
+    assert grounds is not None
+    assert grounds.trained_since < grounds.holdout_since < decision.as_of
+    assert 1 <= grounds.holdout_days <= (decision.as_of - grounds.holdout_since).days + 1
+    assert decision.run is not None
+    assert decision.run in (decision.who or "")
+    assert [decision.champion_digest, decision.digest] == [e.digest for e in loop.ledger.history()]
+    assert decision in read_decisions(loop.store, loop.name)
 
 
 def test_the_ledger_says_who_was_champion_and_why(turned: Turned) -> None:
