@@ -12,8 +12,8 @@ from data.audit import head
 from data.records import now
 from keepfit.loading import absolute, load_project
 from keepfit.settings import Settings
-from monitoring.console.glance import Glance, look
-from monitoring.console.sources import Sources
+from monitoring.console.reading.sources import Sources
+from monitoring.console.views.glance import Glance, look
 
 
 def status(where: str) -> Answer:

@@ -22,8 +22,8 @@ from playwright.sync_api import Browser, Page
 
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import ROOT, Settings
+from monitoring.console.reading.sources import Sources
 from monitoring.console.rendering import PAGES
-from monitoring.console.sources import Sources
 from tests.browsing import open_browser
 from tests.console.opening import console_on
 

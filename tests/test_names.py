@@ -19,7 +19,7 @@ from data.releases import released
 from keepfit.errors import BundleDamaged, KeepfitError, ProjectError, StackError
 from keepfit.loading import absolute, load_project
 from keepfit.settings import Settings
-from monitoring.console.watches import Watches, drawn_page
+from monitoring.console.reading.watches import Watches, drawn_page
 from serving.__main__ import settings_of
 from tests.console.opening import console_on
 from tests.console.years import Year

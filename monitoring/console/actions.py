@@ -11,11 +11,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from data.audit import Change, What, append
-from monitoring.console.outcomes import earlier_versions
+from monitoring.console.reading.sources import Sources
 from monitoring.console.rendering import console_of, render
 from monitoring.console.signin import LOOKS
-from monitoring.console.sources import Sources
 from monitoring.console.trust import is_same_origin
+from monitoring.console.views.outcomes import earlier_versions
 
 _BODY_BYTES = 256 * 1024
 _REASON = 500

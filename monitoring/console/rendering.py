@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, StreamingResponse
 from keepfit.scores import metric_words
 from keepfit.settings import Settings
 from monitoring.console import phrases
+from monitoring.console.reading.sources import Sources
 from monitoring.console.signin import SignIn
-from monitoring.console.sources import Sources
 
 HERE = Path(__file__).parent
 

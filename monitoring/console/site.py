@@ -20,9 +20,9 @@ from keepfit.errors import KeepfitError, ServiceUnavailable
 from keepfit.settings import Settings
 from monitoring.console import actions, exports
 from monitoring.console.pages import answered, compared, decided, overview, runs, timeline, versions, watched
+from monitoring.console.reading.sources import Sources
 from monitoring.console.rendering import HERE, Console, prepare, render
 from monitoring.console.signin import SignIn
-from monitoring.console.sources import Sources
 from monitoring.console.trust import Guarded
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from data.records import Rejected, since_boot
 from data.releases import WorkerStatus, write_status
 from data.store import Batch
 from keepfit.settings import Settings
-from monitoring.console.sources import Sources
+from monitoring.console.reading.sources import Sources
 from tests.console.years import EVERY, NAME, START, Year, verdict, write_watch
 from tests.making import project
 

@@ -15,7 +15,7 @@ from data.apikeys import make_api_key
 from data.audit import Change, Entry, append, head, oneself, walk
 from data.records import Rejected, now
 from data.store import Batch
-from monitoring.console.sources import Sources
+from monitoring.console.reading.sources import Sources
 from tests.console.opening import console_on, opened
 from tests.console.years import EVIL, NAME, START, Year, promote
 from tests.making import project

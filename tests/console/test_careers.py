@@ -9,7 +9,7 @@ import pytest
 from data.promotions import Promotion
 from data.releases import publish
 from data.signatures import Trust
-from monitoring.console.careers import career, career_chart, careers
+from monitoring.console.views.careers import career, career_chart, careers
 from tests.builders import opened as opened_bundle
 from tests.console.opening import opened
 from tests.console.years import EVERY, EVIL, NAME, START, Year, promote, verdict, write_watch

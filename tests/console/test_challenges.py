@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from data.decisions import Decision, GateFound, Grounds, save_decision
-from monitoring.console.challenges import better, gain_drawings, gain_words, gate_row, headline
+from monitoring.console.views.challenges import better, gain_drawings, gain_words, gate_row, headline
 from tests.console.opening import opened
 from tests.console.years import EVERY, EVIL, NAME, START, Year
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from monitoring.console.axes import time_ticks, value_span, value_ticks
-from monitoring.console.charts import Chart, Frame, Mark, Series, draw, trimmed
-from monitoring.console.heat import heat
-from monitoring.console.watches import Drifted, Moved, Watch
+from monitoring.console.figures.axes import time_ticks, value_span, value_ticks
+from monitoring.console.figures.charts import Chart, Frame, Mark, Series, draw, trimmed
+from monitoring.console.figures.heat import heat
+from monitoring.console.reading.watches import Drifted, Moved, Watch
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from data.store import Batch
-from monitoring.console.asked_spans import Days, asked_spans, presets, window_of
-from monitoring.console.watches import Span, Spans, Watch
+from monitoring.console.reading.watches import Span, Spans, Watch
+from monitoring.console.views.asked_spans import Days, asked_spans, presets, window_of
 from tests.console.opening import opened
 from tests.console.years import START, Year
 from tests.making import DAY, NOON, ROW, prediction, project

@@ -8,8 +8,8 @@ from msgspec.structs import replace as replace_struct
 from data.records import now
 from keepfit.scores import metric_words
 from monitoring.console import phrases
-from monitoring.console.glance import Glance, LastRuns, look
-from monitoring.console.states import FlowRun, State
+from monitoring.console.reading.states import FlowRun, State
+from monitoring.console.views.glance import Glance, LastRuns, look
 from tests.console.years import START, Year, promote
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from data.holds import Hold
 from data.records import now
-from monitoring.console.glance import look
+from monitoring.console.views.glance import look
 from tests.console.opening import opened
 from tests.console.years import Year
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from data.lookup import Feature, Said
 from data.reasons import Reasons
 from keepfit import Target
-from monitoring.console.contributions import SHOWN, bars
-from monitoring.console.hindsight import given, judged, same, shown_value, standings
+from monitoring.console.views.contributions import SHOWN, bars
+from monitoring.console.views.hindsight import given, judged, same, shown_value, standings
 from tests.making import NOON, TARGETS
 
 

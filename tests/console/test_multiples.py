@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.console.multiples import Multiple, bar_names, multiples
-from monitoring.console.watches import Moved
+from monitoring.console.figures.multiples import Multiple, bar_names, multiples
+from monitoring.console.reading.watches import Moved
 from monitoring.histograms import Histogram, of_names, of_numbers
 
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from keepfit.errors import ServiceUnavailable
-from monitoring.console import patience
-from monitoring.console.flowruns import FlowRuns
-from monitoring.console.patience import Awaited
+from monitoring.console.reading import patience
+from monitoring.console.reading.flowruns import FlowRuns
+from monitoring.console.reading.patience import Awaited
 from tests.console.opening import console_on
 from tests.console.years import Year
 

@@ -19,8 +19,8 @@ from data.reasons import Asked
 from data.records import Prediction, Rejected
 from data.store import Batch
 from keepfit.settings import Settings
-from monitoring.console.asking import Asking
-from monitoring.console.sources import Sources
+from monitoring.console.reading.asking import Asking
+from monitoring.console.reading.sources import Sources
 from tests.browsing import open_browser
 from tests.builders import COLUMNS, ROW, published
 from tests.console.opening import console_on

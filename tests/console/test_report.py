@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from monitoring.console.reported import headline, read_columns, read_report, spells
-from monitoring.console.watches import Watches
+from monitoring.console.reading.reported import headline, read_columns, read_report, spells
+from monitoring.console.reading.watches import Watches
 from monitoring.histograms import Histogram, of_names, of_numbers
 from tests.console.opening import opened
 from tests.console.years import EVERY, EVIL, START, Year, verdict, write_watch

@@ -4,11 +4,11 @@ from typing import Any
 
 from data.decisions import Decision, KeptDecision
 from data.promotions import Promotion
-from monitoring.console.charts import Mark
-from monitoring.console.clusters import clusters
-from monitoring.console.reigns import reigns
-from monitoring.console.story import Chapter, happened, story
-from monitoring.console.watches import Drifted, Moved, Quality, Told, Wanted, Watch
+from monitoring.console.figures.charts import Mark
+from monitoring.console.figures.clusters import clusters
+from monitoring.console.reading.watches import Drifted, Moved, Quality, Told, Wanted, Watch
+from monitoring.console.views.reigns import reigns
+from monitoring.console.views.story import Chapter, happened, story
 from tests.making import DAY, NOON
 
 MOVED = Drifted(drift=True, findings=(Moved("temp", "median of temp 40 -> 64", True, 0.43, 0.002),))

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from monitoring.console.heat import heat
-from monitoring.console.lanes import Curve, Lane, Told, pictures, span_of
-from monitoring.console.points import Point, points
-from monitoring.console.reigns import Reign
-from monitoring.console.watches import Drifted, Estimated, Moved, Scored, Stood, Watch
+from monitoring.console.figures.heat import heat
+from monitoring.console.figures.lanes import Curve, Lane, Told, pictures, span_of
+from monitoring.console.reading.watches import Drifted, Estimated, Moved, Scored, Stood, Watch
+from monitoring.console.views.points import Point, points
+from monitoring.console.views.reigns import Reign
 from tests.console.opening import opened
 from tests.console.years import Year
 from tests.making import DAY, NOON

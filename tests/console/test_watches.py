@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from monitoring.console.watches import Watches, drawn_page
+from monitoring.console.reading.watches import Watches, drawn_page
 from monitoring.reports import write_report
 from tests.console.years import START, verdict, write_watch
 from tests.monitoring.test_reports import AS_OF, before, judged

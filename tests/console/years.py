@@ -13,7 +13,7 @@ from data.records import Rejected, now
 from data.releases import WorkerStatus, write_status
 from data.store import Batch
 from keepfit.settings import Settings
-from monitoring.console.sources import Sources
+from monitoring.console.reading.sources import Sources
 from tests.making import project
 
 START = datetime(2026, 2, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from data.decisions import read_decisions
 from data.records import Rejected, new_id, now
 from data.store import Batch
 from keepfit.settings import Settings
-from monitoring.console.flowruns import FlowRuns
+from monitoring.console.reading.flowruns import FlowRuns
 from tasks.collect import import_file
 from tasks.loop import Loop, open_loop
 from tests.browsing import open_browser

@@ -17,7 +17,7 @@ from data.records import now
 from flows.news import tell
 from keepfit.errors import ReceiverUnknown
 from keepfit.settings import Settings
-from monitoring.console.flowruns import FlowRuns
+from monitoring.console.reading.flowruns import FlowRuns
 from monitoring.notices import Notice, inert
 from tests.conftest import NAME
 from tests.e2e.receiving import mailbox, slack, webhook

@@ -29,7 +29,7 @@ from data.registry import Registry
 from keepfit.errors import StackError
 from keepfit.settings import ROOT, Settings
 from keepfit.tls import client_context
-from monitoring.console.flowruns import FlowRuns, signed_in_client
+from monitoring.console.reading.flowruns import FlowRuns, signed_in_client
 from tests.certificates import certify
 from tests.conftest import _quiet_ports
 from tests.control.little import until

@@ -14,7 +14,7 @@ from prefect.settings import (
 from data.decisions import Decision
 from flows.retrain import page
 from flows.steps import leave_page, plain
-from monitoring.console.flowruns import FlowRuns
+from monitoring.console.reading.flowruns import FlowRuns
 from tests.console.hostile import prefect_saying
 from tests.console.payloads import PAYLOADS
 from tests.control.little import free_port

@@ -13,9 +13,9 @@ from data.backlog import drained_at, read_backlog
 from data.lookup import LONGEST_ID, Answered, Place
 from data.tables import as_time, microseconds
 from monitoring.console.exports import attached, document
-from monitoring.console.hindsight import shown_value
 from monitoring.console.rendering import console_of, render, render_in_parts
-from monitoring.console.single import Single, listed, single, why
+from monitoring.console.views.hindsight import shown_value
+from monitoring.console.views.single import Single, listed, single, why
 
 _ROWS = 50
 _PLACE = re.compile(r"(-?\d{1,16})\.(.+)", re.DOTALL)

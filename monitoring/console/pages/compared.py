@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from monitoring.console.asked_spans import Asked, asked_spans, presets
-from monitoring.console.beside import Beside, Side, set_beside
 from monitoring.console.exports import attached, document
-from monitoring.console.multiples import Multiple, multiples
+from monitoring.console.figures.multiples import Multiple, multiples
+from monitoring.console.reading.watches import Moved, Watch
 from monitoring.console.rendering import console_of, render
-from monitoring.console.watches import Moved, Watch
+from monitoring.console.views.asked_spans import Asked, asked_spans, presets
+from monitoring.console.views.beside import Beside, Side, set_beside
 from monitoring.drift.verdicts import Finding
 from monitoring.histograms import Histogram
 

@@ -6,10 +6,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from data.decisions import KeptDecision
-from monitoring.console.challenges import challenge, headline
 from monitoring.console.exports import document
-from monitoring.console.outcomes import promoted
 from monitoring.console.rendering import console_of, render
+from monitoring.console.views.challenges import challenge, headline
+from monitoring.console.views.outcomes import promoted
 
 
 def decisions(request: Request) -> HTMLResponse:

@@ -7,11 +7,11 @@ from starlette.routing import Route
 
 from data.audit import head, last_entries
 from data.records import new_id
-from monitoring.console.charts import trimmed
-from monitoring.console.curves import label_charts, marks_of, score_charts
-from monitoring.console.glance import look
-from monitoring.console.outcomes import earlier_versions
+from monitoring.console.figures.charts import trimmed
+from monitoring.console.figures.curves import label_charts, marks_of, score_charts
 from monitoring.console.rendering import console_of, render
+from monitoring.console.views.glance import look
+from monitoring.console.views.outcomes import earlier_versions
 
 _ROWS = 50
 _REASONS = 200

@@ -6,8 +6,8 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from keepfit.errors import ServiceUnavailable
-from monitoring.console.outcomes import outcome
 from monitoring.console.rendering import console_of, render
+from monitoring.console.views.outcomes import outcome
 
 _NEXT_S = 3
 """How often the page of a run that is under way looks again."""

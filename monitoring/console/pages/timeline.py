@@ -12,15 +12,15 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from keepfit.scores import metric_words
-from monitoring.console.charts import Mark
 from monitoring.console.exports import attached, document
-from monitoring.console.heat import heat
-from monitoring.console.lanes import Lane, Told, pictures
-from monitoring.console.points import Point
-from monitoring.console.reigns import Reign
+from monitoring.console.figures.charts import Mark
+from monitoring.console.figures.heat import heat
+from monitoring.console.figures.lanes import Lane, Told, pictures
 from monitoring.console.rendering import console_of, render
-from monitoring.console.story import Chapter
-from monitoring.console.weeks import Seen, lanes_of, see
+from monitoring.console.views.points import Point
+from monitoring.console.views.reigns import Reign
+from monitoring.console.views.story import Chapter
+from monitoring.console.views.weeks import Seen, lanes_of, see
 
 _CHAPTERS = 60
 """Told on the page; all are in the files."""

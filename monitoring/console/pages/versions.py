@@ -11,11 +11,11 @@ from starlette.routing import Route
 from data.provenance import provenance
 from data.sheets import Cell
 from data.signatures import Trust
-from monitoring.console.careers import Career, career, career_chart, careers
-from monitoring.console.challenges import headline
 from monitoring.console.exports import attached, document
+from monitoring.console.reading.sources import Sources
 from monitoring.console.rendering import console_of, render
-from monitoring.console.sources import Sources
+from monitoring.console.views.careers import Career, career, career_chart, careers
+from monitoring.console.views.challenges import headline
 
 _COLUMNS = (
     *("version", "as_of", "promoted", "champion_since", "champion_until", "metric", "promised"),

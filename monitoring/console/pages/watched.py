@@ -8,10 +8,9 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from monitoring.console.exports import attached, document
-from monitoring.console.intervals import scores_beside
-from monitoring.console.multiples import Multiple, multiples
-from monitoring.console.rendering import around, console_of, render
-from monitoring.console.reported import (
+from monitoring.console.figures.intervals import scores_beside
+from monitoring.console.figures.multiples import Multiple, multiples
+from monitoring.console.reading.reported import (
     Report,
     headline,
     read_columns,
@@ -19,8 +18,9 @@ from monitoring.console.reported import (
     read_report,
     spells,
 )
-from monitoring.console.sources import Sources
-from monitoring.console.watches import Watch
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.watches import Watch
+from monitoring.console.rendering import around, console_of, render
 from monitoring.histograms import Histogram
 
 SHOWN = 24

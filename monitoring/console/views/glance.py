@@ -9,7 +9,6 @@ from data.promotions import Promotion
 from data.releases import WorkerStatus
 from keepfit.errors import ServiceUnavailable
 from keepfit.scores import metric_words
-from monitoring.console.lately import done
 from monitoring.console.phrases import (
     ago,
     apart,
@@ -21,9 +20,10 @@ from monitoring.console.phrases import (
     uncaptured,
     when,
 )
-from monitoring.console.sources import Sources
-from monitoring.console.states import FlowRun
-from monitoring.console.watches import Watch
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.states import FlowRun
+from monitoring.console.reading.watches import Watch
+from monitoring.console.views.lately import done
 
 _DECISIONS = 3
 _LATELY = 50

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from data.lookup import Feature
 from data.reasons import Reasons
-from monitoring.console.hindsight import shown_value
 from monitoring.console.phrases import signed
+from monitoring.console.views.hindsight import shown_value
 
 SHOWN = 12
 """So many features have a bar of their own; what the others add is summed."""

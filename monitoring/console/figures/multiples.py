@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from monitoring.console.axes import value_ticks
+from monitoring.console.figures.axes import value_ticks
 from monitoring.console.phrases import p_value, percent
-from monitoring.console.watches import Moved
+from monitoring.console.reading.watches import Moved
 from monitoring.histograms import Histogram
 
 _WIDTH, _TOP, _PLOT, _FOOT = 300, 14, 86, 20

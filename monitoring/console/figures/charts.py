@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from monitoring.console.axes import Tick, time_span, time_ticks, value_span, value_ticks
+from monitoring.console.figures.axes import Tick, time_span, time_ticks, value_span, value_ticks
 from monitoring.console.phrases import number, when
 
 Event = Literal[

@@ -8,8 +8,8 @@ from data.promotions import Promotion
 from data.quarantine import Quarantined
 from keepfit.errors import ServiceUnavailable
 from monitoring.console.phrases import counted
-from monitoring.console.sources import Sources
-from monitoring.console.states import FlowRun, Line
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.states import FlowRun, Line
 
 
 @dataclass(frozen=True)

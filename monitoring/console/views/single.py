@@ -10,9 +10,9 @@ from data.lookup import Answered, Said
 from data.reasons import Asked, Reasons
 from keepfit.errors import BundleError
 from keepfit.spec import Target, Value
-from monitoring.console.contributions import Bars, bars
-from monitoring.console.hindsight import Given, Judged, Standing, given, judged, same, standings
-from monitoring.console.sources import Sources
+from monitoring.console.reading.sources import Sources
+from monitoring.console.views.contributions import Bars, bars
+from monitoring.console.views.hindsight import Given, Judged, Standing, given, judged, same, standings
 
 _LABELS, _BESIDE = 20, 10
 

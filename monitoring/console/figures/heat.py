@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from monitoring.console.watches import Moved, Watch
+from monitoring.console.reading.watches import Moved, Watch
 
 _STEPS = (0.05, 0.1, 0.2, 0.35)
 """From which effects on a cell has the next stronger wash."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitoring.console.charts import Mark
+from monitoring.console.figures.charts import Mark
 from monitoring.console.phrases import when
 
 _TOUCH = 13

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from data.decisions import KeptDecision
 from data.promotions import Promotion
-from monitoring.console.curves import refused
+from monitoring.console.figures.curves import refused
 from monitoring.console.phrases import counted
 
 _DAY = timedelta(days=1)

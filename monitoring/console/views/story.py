@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from data.decisions import KeptDecision
 from data.promotions import Promotion
-from monitoring.console.charts import Event, Mark
-from monitoring.console.curves import refused
+from monitoring.console.figures.charts import Event, Mark
+from monitoring.console.figures.curves import refused
 from monitoring.console.phrases import percent
-from monitoring.console.points import alarms_of
-from monitoring.console.watches import Watch
+from monitoring.console.reading.watches import Watch
+from monitoring.console.views.points import alarms_of
 
 _NUMBER = re.compile(r"\d[\d.,]*")
 _Entry = tuple[str, int | None, datetime]

@@ -9,11 +9,11 @@ from typing import Literal
 from data.decisions import Decision, GateFound, KeptDecision
 from data.promotions import Promotion
 from keepfit.scores import metric_words
-from monitoring.console.axes import Tick, value_span, value_ticks
-from monitoring.console.outcomes import promoted
+from monitoring.console.figures.axes import Tick, value_span, value_ticks
 from monitoring.console.phrases import counted, number, shown
-from monitoring.console.reigns import Reign, reigns
-from monitoring.console.sources import Sources
+from monitoring.console.reading.sources import Sources
+from monitoring.console.views.outcomes import promoted
+from monitoring.console.views.reigns import Reign, reigns
 
 _ASKED = {
     "watch": "A watch asked for it",

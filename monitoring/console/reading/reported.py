@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from monitoring.console.phrases import p_value, percent
-from monitoring.console.watches import NAME, Harmed, Moved, Quality, Sliced, Told, Watch
+from monitoring.console.reading.watches import NAME, Harmed, Moved, Quality, Sliced, Told, Watch
 from monitoring.histograms import Histogram
 
 _VERDICT, _COLUMNS = "verdict.json", "columns.json"

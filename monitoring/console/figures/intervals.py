@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Literal
 
 from keepfit.scores import metric_words
-from monitoring.console.axes import Tick, value_span, value_ticks
+from monitoring.console.figures.axes import Tick, value_span, value_ticks
 from monitoring.console.phrases import counted, number, percent, shown
-from monitoring.console.reported import Report
+from monitoring.console.reading.reported import Report
 
 _WIDTH, _EDGE = 300, 8
 

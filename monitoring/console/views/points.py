@@ -8,7 +8,7 @@ from operator import attrgetter
 from msgspec import Struct
 
 from monitoring.console.phrases import shown
-from monitoring.console.watches import Watch
+from monitoring.console.reading.watches import Watch
 
 
 class Point(Struct, frozen=True, dict=True):

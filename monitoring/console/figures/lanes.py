@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from monitoring.console.axes import Tick, time_ticks, value_span, value_ticks
-from monitoring.console.charts import Event, Line, Mark, is_finite, line_through
-from monitoring.console.clusters import Cluster, clusters
+from monitoring.console.figures.axes import Tick, time_ticks, value_span, value_ticks
+from monitoring.console.figures.charts import Event, Line, Mark, is_finite, line_through
+from monitoring.console.figures.clusters import Cluster, clusters
 from monitoring.console.phrases import number, when
-from monitoring.console.points import Point
-from monitoring.console.reigns import Reign
+from monitoring.console.views.points import Point
+from monitoring.console.views.reigns import Reign
 
 Key = Literal["first", "second", "third"]
 Of = Callable[[Point], float | None]

@@ -11,12 +11,12 @@ from typing import TypeVar
 from data.decisions import KeptDecision
 from data.promotions import Promotion
 from keepfit.scores import metric_words
-from monitoring.console.charts import Chart, Series, trimmed
-from monitoring.console.curves import marks, refused
+from monitoring.console.figures.charts import Chart, Series, trimmed
+from monitoring.console.figures.curves import marks, refused
 from monitoring.console.phrases import counted, direction, number, shown
-from monitoring.console.reigns import Reign, reigns
-from monitoring.console.sources import Sources
-from monitoring.console.watches import Watch
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.watches import Watch
+from monitoring.console.views.reigns import Reign, reigns
 
 T = TypeVar("T")
 

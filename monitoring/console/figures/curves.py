@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from data.decisions import KeptDecision
 from data.promotions import Promotion
 from keepfit.scores import metric_words
-from monitoring.console.charts import Chart, Mark, Series
+from monitoring.console.figures.charts import Chart, Mark, Series
 from monitoring.console.phrases import direction, number, shown
-from monitoring.console.sources import Sources
-from monitoring.console.watches import Scores, Watch
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.watches import Scores, Watch
 
 _HOUR_S = 3600.0
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from keepfit.scores import metric_words
-from monitoring.console.asked_spans import Days, read_date
-from monitoring.console.charts import Mark
-from monitoring.console.lanes import Curve, Lane, span_of
+from monitoring.console.figures.charts import Mark
+from monitoring.console.figures.lanes import Curve, Lane, span_of
 from monitoring.console.phrases import direction
-from monitoring.console.points import Point, metrics_of, points
-from monitoring.console.reigns import Reign, reigns
-from monitoring.console.sources import Sources
-from monitoring.console.story import Chapter, happened, story
-from monitoring.console.watches import Watch
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.watches import Watch
+from monitoring.console.views.asked_spans import Days, read_date
+from monitoring.console.views.points import Point, metrics_of, points
+from monitoring.console.views.reigns import Reign, reigns
+from monitoring.console.views.story import Chapter, happened, story
 
 _DAY = timedelta(days=1)
 

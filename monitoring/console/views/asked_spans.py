@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
-from monitoring.console.watches import Span, Watch
+from monitoring.console.reading.watches import Span, Watch
 
 MOST_DAYS = 366
 """A longer span is no window that anybody judges, and takes long to read."""

@@ -11,10 +11,10 @@ from data import grid
 from data.days import KeptDays, read_days
 from data.promotions import Promotion
 from data.spans import DayCounts, Sparse
-from monitoring.console.asked_spans import Days
-from monitoring.console.reigns import reigns
-from monitoring.console.sources import Sources
-from monitoring.console.watches import Watch
+from monitoring.console.reading.sources import Sources
+from monitoring.console.reading.watches import Watch
+from monitoring.console.views.asked_spans import Days
+from monitoring.console.views.reigns import reigns
 from monitoring.drift.by_days import judge_days
 from monitoring.drift.verdicts import DriftVerdict, Finding, Limits
 from monitoring.histograms import Histogram, of_names, of_numbers

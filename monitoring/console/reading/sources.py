@@ -15,9 +15,9 @@ from data.releases import WorkerStatus, read_statuses
 from data.store import Store
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
-from monitoring.console.asking import Asking
-from monitoring.console.flowruns import FlowRuns, signed_in_client
-from monitoring.console.watches import Watch, Watches, drawn_page
+from monitoring.console.reading.asking import Asking
+from monitoring.console.reading.flowruns import FlowRuns, signed_in_client
+from monitoring.console.reading.watches import Watch, Watches, drawn_page
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from data.credentials import credentials
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
 from keepfit.tls import client_context
-from monitoring.console.delivery import undelivered
-from monitoring.console.patience import Awaited
-from monitoring.console.states import Deployment, FlowRun, Line
+from monitoring.console.reading.delivery import undelivered
+from monitoring.console.reading.patience import Awaited
+from monitoring.console.reading.states import Deployment, FlowRun, Line
 
 FLOWS = ("feedback", "watch", "retrain", "rollback")
 _TIMEOUT_S = 2.0

@@ -1,0 +1,1 @@
+"""What the pages are made from: the store, what watches left, Prefect, a process that explains."""
