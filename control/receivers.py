@@ -18,18 +18,17 @@ from prefect.exceptions import ObjectNotFound
 
 from control.addresses import AppriseAddress
 from keepfit.errors import ReceiverUnknown
-from monitoring.notices import NOTICE, Notice, automations
+from monitoring.notices import NOT_SENT, NOTICE, SENT, Notice, automations
 
 _ENDED = ("prefect.flow-run.Failed", "prefect.flow-run.Crashed")
-_SENT, _NOT_SENT = "prefect.automation.action.executed", "prefect.automation.action.failed"
 _FLOWS = ("feedback", "watch", "retrain", "rollback")
 _QUIET = timedelta(days=1)
 """A flow that fails again and again is told of once in that time: feedback runs every five minutes."""
-
-
 _LAST = 50
 """Prefect gives no more events at once."""
 _LEVEL = re.compile(r"^\[[A-Z]+\]: ")
+_ADDRESS = re.compile(r"\S+://\S+")
+"""Of a webhook it is the secret, and what failed may quote it."""
 _UNREADABLE = "There are no service(s) to notify"
 
 
@@ -78,8 +77,10 @@ def send(block: NotificationBlock, notice: Notice, console: str) -> str | None:
             _ = block.notify(body=notice.body(console), subject=notice.subject)
     except NotificationError as fault:
         return _reason(fault.log)
-    except (httpx.HTTPError, OSError, ValueError) as fault:
-        return str(fault) or type(fault).__name__
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as fault:
+        # Of a header that cannot be sent it quotes the value.
+        said = "" if isinstance(fault, httpx.ProtocolError) else str(fault)
+        return _ADDRESS.sub("its address", said.partition("\n")[0]) or type(fault).__name__
     return None
 
 
@@ -179,7 +180,7 @@ def _name(client: SyncPrefectClient, block: UUID) -> str:
 def _last(client: SyncPrefectClient, made: Sequence[Automation]) -> dict[UUID, tuple[datetime, str | None]]:
     """Find what became of the last notice to each block, by what Prefect noted."""
     wanted = EventFilter(
-        event=EventNameFilter(name=[_SENT, _NOT_SENT]),
+        event=EventNameFilter(name=[SENT, NOT_SENT]),
         resource=EventResourceFilter(id=[f"prefect.automation.{each.id}" for each in made]),
     )
     last: dict[UUID, tuple[datetime, str | None]] = {}
@@ -187,13 +188,13 @@ def _last(client: SyncPrefectClient, made: Sequence[Automation]) -> dict[UUID, t
         named = [r.id.removeprefix("prefect.block-document.") for r in event.related if r.role == "block"]
         if named and (block := UUID(named[0])) not in last:
             log = str(event.payload.get("notification_log") or event.payload.get("reason") or "it failed")
-            last[block] = (event.occurred, _reason(log) if event.event == _NOT_SENT else None)
+            last[block] = (event.occurred, _reason(log) if event.event == NOT_SENT else None)
     return last
 
 
 def _reason(log: str) -> str:
-    """Take from the lines that Apprise wrote the last, which says what went wrong."""
+    """Take from the lines that Apprise wrote the last, which says what went wrong; never an address."""
     said = [_LEVEL.sub("", line).strip() for line in log.splitlines() if line.strip()]
     if not said or _UNREADABLE in said[-1]:
         return "its address is none that Apprise knows; see https://appriseit.com/services"
-    return said[-1].removesuffix(".")
+    return _ADDRESS.sub("its address", said[-1]).removesuffix(".")

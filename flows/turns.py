@@ -113,7 +113,7 @@ def _grounds(turn: Turn, challenge: Challenge) -> Grounds:
     return Grounds(
         trained_since=parts.train.facts["predicted_at"].min().to_pydatetime(),
         holdout_since=parts.holdout_since,
-        holdout_days=challenge.evaluation.days,
+        holdout_days=len(set(parts.holdout.days().tolist())),
         recipe=lineage.recipe,
         commit=lineage.commit,
         lock_hash=lineage.lock_hash,

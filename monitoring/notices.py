@@ -22,6 +22,8 @@ NOTICE = "keepfit.notice"
 """The event that a notice travels as; `bin/keepfit notify` makes what sends it on."""
 MEMORY = 7
 """What one of so many watches before found is not told again: it lasts, or comes and goes."""
+SENT, NOT_SENT = "prefect.automation.action.executed", "prefect.automation.action.failed"
+"""What Prefect notes of each sending."""
 RECENT = timedelta(days=1)
 """What was known longer ago is no news: a replay or a look back tells nobody."""
 _LONGEST, _FEW = 500, 3
@@ -46,7 +48,7 @@ _READ = re.compile(
     # All that chat and mail programs read as elements, mentions, emphasis or code, and what nobody sees;
     r"[^\w .,;:()'%+=-]+"
     # of the rest what makes an address, the name of a site, a picture or emphasis.
-    r"|:(?! )|(?<=[^\W\d])\.(?=[^\W\d])|(?<![^\W_])_|_(?![^\W_])"
+    r"|:(?! )|(?<=\w)\.(?=[^\W\d])|(?<![^\W_])_|_(?![^\W_])"
 )
 _UNREAD = "\u00b7"
 

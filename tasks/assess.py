@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -181,8 +181,8 @@ def report(loop: Loop, assessment: Assessment) -> Report:
 
 
 def report_folder(loop: Loop, as_of: datetime) -> Path:
-    """Say where the report of an as_of is."""
-    return loop.settings.reports(loop.name) / as_of.strftime("%Y-%m-%dT%H%M%SZ")
+    """Say where the report of an as_of is; the same moment in another zone is the same report."""
+    return loop.settings.reports(loop.name) / f"{as_of.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
 
 
 def _answered(bundle: Bundle, window: Examples) -> Examples:

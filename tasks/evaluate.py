@@ -44,8 +44,6 @@ class Evaluation:
     rows: int
     unanswered: str | None = None
     """What callers may send and the challenger cannot answer."""
-    days: int = 0
-    """On how many days the holdout was predicted."""
 
 
 def evaluate(
@@ -67,7 +65,6 @@ def evaluate(
         parity=parity(project, ours, answer(project, estimator, holdout.features), holdout.labels),
         rows=len(holdout),
         unanswered=unanswered(project, challenger, holdout),
-        days=len(np.unique(holdout.days())),
     )
 
 

@@ -39,7 +39,7 @@ END = datetime(2026, 1, 1, tzinfo=UTC)
 NAME = "made"
 _FORMAT = 1
 """Of what is built: a home of another is built again."""
-_OF = {"store": "keepfit.db", "reports": "reports"}
+_OF = {"store": ("keepfit.db*", "releases", "keys", "bundle-*"), "reports": ("reports",)}
 _DAY = timedelta(days=1)
 _WEEKS, _PROMOTED = 52, (0, 3, 7, 8, 11, 15, 19, 22, 26, 30, 33, 37, 42, 47, 50)
 _AT_ONCE = 10
@@ -85,12 +85,18 @@ class Year:
         """The days that a watch was of."""
         return [END - back * _DAY for back in range(DAYS - 1, -1, -1)]
 
+    @property
+    def is_built(self) -> bool:
+        """Whether nothing of it has to be built."""
+        return all((self.home / f"built.{part}").exists() for part in _OF)
+
     def built(self) -> "Year":
         """Build what of it is not there: the store, and the reports."""
         for part, build in (("store", self._fill), ("reports", self._watch)):
             done = self.home / f"built.{part}"
             if not done.exists():
-                for path in self.home.glob(f"{_OF[part]}*"):
+                print(f"builds {self.home.name}: {part}", flush=True)
+                for path in (path for pattern in _OF[part] for path in self.home.glob(pattern)):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
                 self.home.mkdir(parents=True, exist_ok=True)
                 loop = Loop(self.project, self.settings, Store(self.settings.store_url))

@@ -6,28 +6,31 @@ that MLflow's and Evidently's own servers have for the same questions. All in tu
 
 import socket
 import sqlite3
-import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import median
 
 import httpx
 
 from benchmarks.console.addresses import PAGES
-from benchmarks.console.browsed import Browsed, Look, asked, browsing, told
-from benchmarks.console.history import Year
-from benchmarks.console.theirs import EVERY_VERSION, EVERY_WATCH, EVIDENTLY, LAST_WATCH, MLFLOW, OVER_THE_YEAR
-from benchmarks.figures import Options, Table
-from benchmarks.servers import Command, Served, free_port, running
-from keepfit.settings import inherited_environment
+from benchmarks.console.beside import NOTES, measure_beside
+from benchmarks.console.browsed import Browsed, Look, Sight, asked, browsing, told
+from benchmarks.console.consoles import at, console_on
+from benchmarks.console.history import ROWS, Year
+from benchmarks.console.known import KnownTable
+from benchmarks.figures import Options
+from benchmarks.servers import NotServed
 
 _GOAL_MS = 300.0
-_TIMES = 5
+_TIMES = 3
+"""So often in a round."""
 _FIRST = 4
 _HANGS_S = 3.0
+_HUNG = 12
 _FILES = ("html", "json", "csv")
+_END = Sight("This page was made")
+"""What stands at the end of each."""
 
 
 @dataclass
@@ -41,136 +44,116 @@ class Opened:
     cpu: float = 0.0
     """Of the server, a request."""
 
+    fault: str = ""
+    """Why it was not there."""
+
     @property
     def kept(self) -> bool:
         """Whether half of the looks, and the first, were there in time."""
+        if self.fault or not self.looks:
+            return False
         there = median(max(look.there, look.load) for look in self.looks)
         return max(there, 0.0 if self.first != self.first else self.first) <= _GOAL_MS
 
 
-def measure(options: Options) -> Table:
-    """Open every page, each the first time and again; then the files."""
-    year = Year(rows=options.rows or (100_000 if options.quick else 1_000_000)).built()
-    wide = Year(200, 100_000).built() if not options.quick else None
-    table = Table(
+def measure(options: Options) -> KnownTable:
+    """Open every page, each the first time and again; then the files; then theirs beside ours."""
+    year = _year(options).built()
+    wide = None if options.quick else Year(200, 100_000).built()
+    table = KnownTable(
         f"The console after a year: {len(year.days)} watches, {year.rows:,} predictions, 52 retrains",
         ("", "first", "there", "load", "paint", "server", "CPU", "goal"),
         (
             "ms; `there`: until the last of what was asked for stands in the page; median (worst) of "
-            f"{_TIMES * options.rounds}",
-            "`first`: the same, where it is the first page that is asked of a console that has just started",
+            f"{_TIMES * options.rounds}, beside others of {options.rounds}",
+            "`first`: the same, where it is the first page that is asked of a console that has just started; "
+            "while Prefect hangs the first answer",
             "`server`: the answer without a browser; `CPU`: what the server worked for it",
-            "goal: the medians of there and load, and the first, within 300 ms",
+            "goal: the medians of there and load, and the first, within 300 ms; of a file that of server",
+            *NOTES,
         ),
     )
     with browsing() as browser:
         for shape in filter(None, (year, wide)):
-            found = _measured(shape, browser, options)
-            for path, opened in found.items():
+            for path, opened in _measured(shape, browser, options):
                 _add(table, path if shape is year else f"{path}, 200 columns", opened)
-        for line in [*_files(year), *_hung(year)]:
+        for line in _files(year, options):
             table.add(*line)
-        for line in _beside(year, browser, options):
+        for line in _hung(year):
             table.add(*line)
+        measure_beside(year, browser, options.rounds, table)
     return table
 
 
-def _add(table: Table, path: str, opened: Opened) -> None:
+def _year(options: Options) -> Year:
+    """The whole year; in a hurry only where it is built already, and else a tenth of its rows."""
+    whole = Year(rows=options.rows or ROWS)
+    return whole if not options.quick or whole.is_built else Year(rows=options.count(ROWS))
+
+
+def _add(table: KnownTable, path: str, opened: Opened) -> None:
     looks = opened.looks
     parts = [told([getattr(look, part) for look in looks]) for part in ("there", "load", "paint")]
     first = "" if opened.first != opened.first else f"{opened.first:,.0f}"
     goal = "kept" if opened.kept else "MISSED"
     table.add(path, first, *parts, told(opened.server), f"{opened.cpu:,.0f}", goal)
+    if opened.fault:
+        table.note(f"{path}: {opened.fault}")
 
 
-def _measured(year: Year, browser: Browsed, options: Options) -> dict[str, Opened]:
+def _measured(year: Year, browser: Browsed, options: Options) -> Generator[tuple[str, Opened]]:
+    """Open the pages in turns, and give each with what was measured of it once all turns are over."""
     found = {path: Opened() for path in pages(year)}
     for path in pages(year)[: 1 if options.quick else _FIRST]:
         with console_on(year) as console:
-            found[path].first = browser.open(f"{_at(console)}{path}", _END).there
+            look = _look(browser, f"{at(console)}{path}", found[path])
+            found[path].first = float("nan") if look is None else look.there
     with console_on(year) as console:
         for turn in range(_TIMES * options.rounds + 1):
-            for path in found:
-                look = browser.open(f"{_at(console)}{path}", _END)
-                if turn:  # the first one is warmer than a person's, and colder than the others
-                    found[path].looks.append(look)
+            for path, opened in found.items():
+                look = None if opened.fault else _look(browser, f"{at(console)}{path}", opened)
+                if turn and look is not None:  # the first is colder than the others
+                    opened.looks.append(look)
         for path, opened in found.items():
-            worked = console.cpu_s()
-            opened.server = asked(f"{_at(console)}{path}", _TIMES)
-            opened.cpu = 1000 * (console.cpu_s() - worked) / _TIMES
-    return found
+            if not opened.fault:
+                worked, times = console.cpu_s(), _TIMES * options.rounds
+                opened.server = asked(f"{at(console)}{path}", times)
+                opened.cpu = 1000 * (console.cpu_s() - worked) / times
+            yield path, opened
 
 
-def _files(year: Year) -> list[tuple[str, ...]]:
+def _look(browser: Browsed, url: str, opened: Opened) -> Look | None:
+    try:
+        return browser.open(url, _END)
+    except NotServed as fault:
+        opened.fault = str(fault)
+        return None
+
+
+def _files(year: Year, options: Options) -> Generator[tuple[str, ...]]:
     """Ask for what is kept as a file: it is no page that a browser shows."""
-    lines: list[tuple[str, ...]] = []
-    with console_on(year) as console:
+    with console_on(year) as console, httpx.Client(trust_env=False, timeout=60) as client:
         for path in pages(year):
             bare, _, query = path.partition("?")
-            for form in _FILES:
-                address = f"{_at(console)}{bare}.{form}?{query}"
-                with httpx.Client(trust_env=False, timeout=60) as client:
-                    if bare == "/" or client.get(address).status_code != 200:
-                        continue
-                took = asked(address, _TIMES)
-                goal = "kept" if median(took) <= _GOAL_MS else "MISSED"
-                lines.append((f"{bare}.{form}", "", "", "", "", told(took), "", goal))
-    return lines
+            for form in _FILES if bare != "/" else ():
+                name = f"{bare}.{form}?{query}".removesuffix("?")
+                if client.get(f"{at(console)}{name}").status_code != 404:  # not every page has each form
+                    yield _served(name, asked(f"{at(console)}{name}", _TIMES * options.rounds))
 
 
-def _hung(year: Year) -> list[tuple[str, ...]]:
+def _hung(year: Year) -> Generator[tuple[str, ...]]:
     """Ask for the pages that ask Prefect, while it takes every connection and answers nothing."""
-    lines: list[tuple[str, ...]] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with console_on(year, port) as console:
             time.sleep(_HANGS_S)  # what the console asks when it starts has had its time
             for path in ("/", "/runs"):
-                first, *took = asked(f"{_at(console)}{path}", 4 * _TIMES)
-                goal = "kept" if median(took) <= _GOAL_MS else "MISSED"
-                name = f"{path}, while Prefect hangs"
-                lines.append((name, f"{first:,.0f}", "", "", "", told(took), "", goal))
-    return lines
+                first, *took = asked(f"{at(console)}{path}", _HUNG)
+                yield _served(f"{path}, while Prefect hangs", took, f"{first:,.0f}")
 
 
-def _beside(year: Year, browser: Browsed, options: Options) -> list[tuple[str, ...]]:
-    """Open the pages for the same question, in turns."""
-    lines: list[tuple[str, ...]] = []
-    sides = (MLFLOW, EVIDENTLY)
-    with console_on(year) as console, MLFLOW.opened(year) as mlflow, EVIDENTLY.opened(year) as evidently:
-        servers = {MLFLOW.name: mlflow, EVIDENTLY.name: evidently}
-        for question, path in _QUESTIONS.items():
-            found: dict[str, list[float]] = {"Keepfit": []}
-            for turn in range(options.rounds + 1):
-                looks = {"Keepfit": browser.open(f"{_at(console)}{path}", _END).there}
-                for side in sides:
-                    if question not in side.pages:
-                        continue
-                    served, names = servers[side.name]
-                    where, text = (part.format(**names) for part in side.pages[question])
-                    with served.awake():
-                        looks[side.name] = browser.open(f"{_at(served)}{where}", text).there
-                for name, there in looks.items():
-                    if turn:
-                        found.setdefault(name, []).append(there)
-            ours = median(found["Keepfit"])
-            for name, there in found.items():
-                ratio = "" if name == "Keepfit" else f"{median(there) / ours:.1f} x"
-                lines.append((f"{question}: {name}", "", told(there), "", "", "", "", ratio))
-    return lines
-
-
-_QUESTIONS = {
-    OVER_THE_YEAR: "/timeline",
-    EVERY_WATCH: "/reports",
-    LAST_WATCH: "/reports/2026-01-01T000000Z",
-    EVERY_VERSION: "/models",
-}
-"""A question, and where the console answers it."""
-
-
-_END = "This page was made"
-"""What stands at the end of each."""
+def _served(name: str, took: list[float], first: str = "") -> tuple[str, ...]:
+    return (name, first, "", "", "", told(took), "", "kept" if median(took) <= _GOAL_MS else "MISSED")
 
 
 def pages(year: Year) -> list[str]:
@@ -179,19 +162,3 @@ def pages(year: Year) -> list[str]:
         query = "select prediction_id, reference_id from predictions_1 order by predicted_at desc limit 1"
         prediction, reference = store.execute(query).fetchone()
     return [path.format(prediction=prediction, reference=reference) for path in PAGES]
-
-
-@contextmanager
-def console_on(year: Year, prefect_port: int = 1) -> Generator[Served]:
-    """Run a console of the year; nobody listens where it looks for Prefect."""
-    port = free_port()
-    settings = replace(year.settings, console_port=port, prefect_port=prefect_port)
-    environment = inherited_environment() | settings.environment()
-    words = (sys.executable, "-m", "monitoring.console")
-    command = Command("console", port, words, "/health/live", year.home / "console.log", environment)
-    with running(command) as served:
-        yield served
-
-
-def _at(served: Served) -> str:
-    return f"http://127.0.0.1:{served.port}"

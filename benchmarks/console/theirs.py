@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.console.browsed import Sight
 from benchmarks.console.history import NAME, Year
-from benchmarks.servers import Command, Served, free_port, running
+from benchmarks.servers import Command, NotServed, Served, free_port, running
 from data.records import uuid7
-from keepfit.settings import inherited_environment
+from keepfit.settings import ROOT, inherited_environment
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _MADE = 6
 """So many of Evidently's reports are computed."""
 _ROWS = 2_000
+_LAID_S = 600
+"""Within this time its history has to be laid down, once; it is kept for the next run."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +39,53 @@ class Theirs:
     lay: Callable[[Path, Year], dict[str, str]]
     words: Callable[[Path, int], list[str]]
     ready: str
-    pages: Mapping[str, tuple[str, str]]
+    pages: Mapping[str, tuple[str, Sight]]
     """Of a question: the address that answers it, and what then stands there."""
 
     @contextmanager
-    def opened(self, year: Year) -> "Generator[tuple[Served, dict[str, str]]]":
-        """Serve it; give the server, and the names by which its history is found."""
-        folder = year.home / self.name.split()[0].lower()
-        told = folder / "told"
-        if not told.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            names = self.lay(folder, year)
-            told.write_text("\n".join(f"{name} {value}" for name, value in names.items()))
-        names = dict(line.split(" ", 1) for line in told.read_text().splitlines())
+    def opened(self, year: Year) -> "Generator[tuple[Served, dict[str, tuple[str, Sight]]]]":
+        """Serve it; give the server, and its pages. Raise NotServed when it does not come up in time."""
+        folder = self._folder(year)
+        if not (folder / "told").exists():
+            self._lay_apart(year)
+        names = dict(line.split(" ", 1) for line in (folder / "told").read_text().splitlines())
+        pages = {
+            question: (where.format(**names), Sight(sight.text.format(**names), sight.drawn))
+            for question, (where, sight) in self.pages.items()
+        }
         port = free_port()
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
-        command = Command(
-            self.name,
-            port,
-            self.words(folder, port),
-            self.ready,
-            folder / "log",
-            inherited_environment() | quiet,
-            folder,
-        )
+        environment = inherited_environment() | quiet
+        log = folder.with_suffix(".log")  # beside the folder: Evidently watches what changes in its own
+        command = Command(self.name, port, self.words(folder, port), self.ready, log, environment, folder)
         with running(command) as served:
-            yield served, names
+            yield served, pages
+
+    def lay_down(self, year: Year) -> None:
+        """Lay its history down from the beginning, and write down by which names it is found."""
+        folder = self._folder(year)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        names = self.lay(folder, year)
+        (folder / "told").write_text("\n".join(f"{name} {value}" for name, value in names.items()))
+
+    def _folder(self, year: Year) -> Path:
+        return year.home / self.name.lower()
+
+    def _lay_apart(self, year: Year) -> None:
+        # In a process of its own, which can be ended, and whose libraries do not stay in this one.
+        words = (sys.executable, "-m", __name__, self.name, str(year.columns), str(year.rows))
+        print(f"lays down the history of {self.name}, once", flush=True)
+        try:
+            done = subprocess.run(
+                words, cwd=ROOT, capture_output=True, text=True, timeout=_LAID_S, check=False
+            )
+        except subprocess.TimeoutExpired as late:
+            msg = f"the history of {self.name} was not laid down within {_LAID_S} s"
+            raise NotServed(msg) from late
+        if done.returncode:
+            msg = f"the history of {self.name} was not laid down:\n{done.stderr[-3000:]}"
+            raise NotServed(msg)
 
 
 def _mlflow(folder: Path, year: Year) -> dict[str, str]:
@@ -139,10 +163,13 @@ MLFLOW = Theirs(
     ],
     "/health",
     {
-        OVER_THE_YEAR: ("/#/experiments/{experiment}/runs?compareRunsMode=CHART", "log_loss"),
-        EVERY_WATCH: ("/#/experiments/{experiment}/runs", "watch-2026-01-01"),
-        LAST_WATCH: ("/#/experiments/{experiment}/runs/{run}", "effect_number_000"),
-        EVERY_VERSION: (f"/#/models/{NAME}", "Version 52"),
+        OVER_THE_YEAR: (
+            "/#/experiments/{experiment}/runs?compareRunsMode=CHART",
+            Sight("watch-2026-01-01", ".js-plotly-plot g.trace"),
+        ),
+        EVERY_WATCH: ("/#/experiments/{experiment}/runs", Sight("watch-2026-01-01")),
+        LAST_WATCH: ("/#/experiments/{experiment}/runs/{run}", Sight("effect_")),
+        EVERY_VERSION: (f"/#/models/{NAME}", Sight("Version 52")),
     },
 )
 EVIDENTLY = Theirs(
@@ -153,7 +180,11 @@ EVIDENTLY = Theirs(
     ],
     "/api/version",
     {
-        EVERY_WATCH: ("/projects/{project}/reports", "{snapshot}"),
-        LAST_WATCH: ("/projects/{project}/reports/{snapshot}", "Dataset Drift is"),
+        EVERY_WATCH: ("/projects/{project}/reports", Sight("{snapshot}")),
+        LAST_WATCH: ("/projects/{project}/reports/{snapshot}", Sight("Dataset Drift is")),
     },
 )
+
+if __name__ == "__main__":
+    _name, _columns, _rows = sys.argv[1:]
+    {each.name: each for each in (MLFLOW, EVIDENTLY)}[_name].lay_down(Year(int(_columns), int(_rows)))

@@ -52,7 +52,7 @@ def percent(share: float | None) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Write a count with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('ch') else 's'}"
 
 
 def uncaptured(counters: Mapping[str, float]) -> str:

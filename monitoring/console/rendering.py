@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -123,6 +124,8 @@ def render_in_parts(
 
     def parts() -> Iterator[bytes]:
         yield first.encode("utf-8", "replace")
+        if request.method == "HEAD":  # nobody reads the rest
+            return
         name, find = later
         yield templates().get_template(name).render({**known, **find()}).encode("utf-8", "replace")
         yield last.encode("utf-8", "replace")
@@ -133,10 +136,10 @@ def render_in_parts(
 def around(request: Request) -> dict[str, object]:
     """Give what the frame of every page shows; `alone` is one that is kept as a file, without the site."""
     console = console_of(request)
-    path = request.url.path
+    path: str = request.scope["path"]
     alone = path.endswith(_FILE)
     return {
-        "path": path.removesuffix(_FILE),
+        "path": quote(path.removesuffix(_FILE)),
         "query": request.url.query,
         "alone": alone,
         "style": _style() if alone else None,

@@ -3,6 +3,7 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -150,3 +151,10 @@ def test_an_empty_home_is_asked_for_days(empty: httpx.Client) -> None:
 
 def test_noon_is_no_part_of_a_day() -> None:
     assert Days(NOON.date(), NOON.date()).until - Days(NOON.date(), NOON.date()).since == DAY
+
+
+@pytest.mark.parametrize("ending", ["json", "csv"])
+def test_of_nothing_there_is_no_file(tmp_path: Path, ending: str) -> None:
+    with opened(Year(tmp_path)) as console:
+        assert console.get(f"/compare.{ending}").status_code == 404
+        assert console.get(f"/compare.{ending}?a=x").status_code == 422

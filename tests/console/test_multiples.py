@@ -47,6 +47,15 @@ def test_columns_that_drifted_come_first_then_by_how_far_they_moved() -> None:
             ["below 2.5", "2.5 and more"],
         ),
         (
+            Histogram(
+                *("a", "number", (0.5, 0.5), (1.0, 0.0)),
+                edges=(0.5, 1.5, 2.5),
+                open=(True, True),
+                scale="each",
+            ),
+            ["1 and less", "2 and more"],
+        ),
+        (
             Histogram("a", "category", (0.5, 0.5), (1.0, 0.0), names=("x", "all others"), others=1200),
             ["x", "all 1,200 others"],
         ),

@@ -19,11 +19,12 @@ from data.reasons import Asked
 from data.records import Prediction, Rejected
 from data.store import Batch
 from keepfit.settings import Settings
+from monitoring.console.pages.answered import address
 from monitoring.console.reading.asking import Asking
 from monitoring.console.reading.sources import Sources
 from tests.browsing import open_browser
 from tests.builders import COLUMNS, ROW, published
-from tests.console.opening import console_on
+from tests.console.opening import console_on, opened
 from tests.console.years import EVIL, NAME, Year
 from tests.keys import SETTINGS
 from tests.making import HOUR, NOON, label, prediction, project, take
@@ -293,3 +294,19 @@ def test_who_comes_when_many_wait_is_told_so_at_once(kept: Kept) -> None:
         go.touch()
     assert str(first.result().unknown).startswith("3 others are being explained")
     assert [each.result().unknown for each in coming if each is not first] == [None] * 3
+
+
+@pytest.mark.parametrize("name", ["a.json", "b.csv", "c.html", "a/", "50 %41"])
+def test_an_id_that_ends_like_a_file_has_its_page_and_its_files(tmp_path: Path, name: str) -> None:
+    year = Year(tmp_path)
+    sources = year.sources
+    take(sources.store, project(), prediction("a"), prediction(name))
+    sources.close()
+    with opened(year) as console:
+        assert f"<code>{name}</code>" in console.get(address(name)).text
+        assert (
+            f'href="{address(name)}.json"'
+            in console.get("/predictions", params={"id": name}, follow_redirects=True).text
+        )
+        assert console.get(f"{address(name)}.json").json()["prediction"]["prediction_id"] == name
+        assert "<style>" in console.get(f"{address(name)}.html").text

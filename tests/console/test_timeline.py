@@ -156,3 +156,4 @@ def test_what_a_classifier_sees_of_all_columns_is_no_column_that_moved() -> None
     found = (Moved("temp", effect=0.3, what="values"), Moved("all", effect=0.9, what="together"))
     (point,) = points([Watch(NOON, verdict=Drifted(findings=found))], None)
     assert (point.farthest, point.effect) == ("temp", 0.3)
+    assert [name for name, _ in heat([Watch(NOON, verdict=Drifted(findings=found))]).rows] == ["temp"]

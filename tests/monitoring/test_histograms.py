@@ -57,7 +57,7 @@ def test_a_few_whole_numbers_have_a_bar_each() -> None:
 
 
 def test_few_values_that_are_not_whole_have_a_bar_each_named_by_them() -> None:
-    found = of_rows([1.15, 1.15, 2.3, 9.2], [2.3])
+    found = of_rows([1.15, 1.15, 2.3, 9.2] * 50, [2.3] * 50)
     assert found.names == ("1.15", "2.3", "9.2")
     assert found.reference == (0.5, 0.25, 0.25)
     assert found.current == (0.0, 1.0, 0.0)

@@ -1,9 +1,13 @@
 """How a way of answering did in a window."""
 
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tasks.assess import standing
+from tasks.assess import report_folder, standing
+from tests.making import loop
 from tests.monitoring.windows_of import project, window
 
 
@@ -30,3 +34,11 @@ def test_a_window_without_such_a_row_has_no_score() -> None:
     found = standing(project(), made, None, made.outputs)
     assert found.rows == 0
     assert np.isnan(found.scores["neg_log_loss"])
+
+
+def test_a_moment_has_one_report_whatever_its_zone(tmp_path: Path) -> None:
+    here = loop(tmp_path)
+    at = datetime(2026, 3, 15, 1, 30, tzinfo=UTC)
+    folder = report_folder(here, at.astimezone(timezone(-timedelta(hours=5))))
+    here.store.close()
+    assert folder == here.settings.reports(here.name) / "2026-03-15T013000Z"

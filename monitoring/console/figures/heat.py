@@ -43,7 +43,8 @@ class Heat:
 def heat(watches: Sequence[Watch], wanted: str = "") -> Heat:
     """Lay out the last watches; of many columns whose name holds a text those that moved farthest."""
     shown = [watch for watch in watches if watch.verdict.findings][-_WATCHES:]
-    found = [{each.column: each for each in watch.verdict.findings} for watch in shown]
+    # What a classifier tells apart by all columns is no share of the rows that moved.
+    found = [{each.column: each for each in w.verdict.findings if each.what != "together"} for w in shown]
     every = list(dict.fromkeys(name for each in reversed(found) for name in each))
     names = [name for name in every if wanted.casefold() in name.casefold()]
     names.sort(key=lambda name: -max((each[name].effect or 0.0) for each in found if name in each))

@@ -193,10 +193,11 @@ def bar_names(drawn: Histogram) -> list[str]:
         names = [plain((low + high) / 2) for low, high in pairwise(drawn.edges)]
     else:
         names = [f"{plain(low)} to {plain(high)}" for low, high in pairwise(drawn.edges)]
+    each = drawn.scale == "each"
     if drawn.open[0]:
-        names[0] = f"below {plain(drawn.edges[1])}"
+        names[0] = f"{names[0]} and less" if each else f"below {plain(drawn.edges[1])}"
     if drawn.open[1]:
-        names[-1] = f"{plain(drawn.edges[-2])} and more"
+        names[-1] = f"{names[-1] if each else plain(drawn.edges[-2])} and more"
     return names
 
 

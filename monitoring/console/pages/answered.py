@@ -12,6 +12,7 @@ from starlette.routing import Route
 from data.backlog import drained_at, read_backlog
 from data.lookup import LONGEST_ID, Answered, Place
 from data.tables import as_time, microseconds
+from keepfit.spec import is_storable
 from monitoring.console.exports import attached, document
 from monitoring.console.rendering import console_of, render, render_in_parts
 from monitoring.console.views.hindsight import shown_value
@@ -89,12 +90,17 @@ def as_csv(request: Request) -> Response:
 
 def address(prediction_id: str) -> str:
     """Say where a prediction's page is, whatever its id holds."""
-    return f"/predictions/{quote(prediction_id, safe='')}"
+    # One that ends like the address of a file, or by a slash, has a slash behind it.
+    behind = "/" if prediction_id.endswith((".html", ".json", ".csv", "/")) else ""
+    return f"/predictions/{quote(prediction_id, safe='')}{behind}"
 
 
 def _asked(request: Request) -> Single:
     console = console_of(request)
-    found = single(console.sources, request.path_params["prediction_id"], console.clock())
+    told: str = request.path_params["prediction_id"]
+    names = dict.fromkeys((told.removesuffix("/"), told))
+    each = (single(console.sources, name, console.clock()) for name in names)
+    found = next((one for one in each if one is not None), None)
     if found is None:
         said = "No prediction is kept under this id; the search under Predictions says where else it may be."
         raise HTTPException(404, said)
@@ -113,7 +119,9 @@ def _listing(request: Request, wanted: str, rows: Sequence[Answered]) -> HTMLRes
 def _place(told: str) -> Place | None:
     """Read where a list goes on; what is none begins it again."""
     found = _PLACE.fullmatch(told[:300])
-    return None if found is None else Place(as_time(int(found[1])), found[2])
+    if found is None or not is_storable(found[2]):
+        return None
+    return Place(as_time(int(found[1])), found[2])
 
 
 ROUTES = [

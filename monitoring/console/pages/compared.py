@@ -71,7 +71,7 @@ def as_json(request: Request) -> Response:
     """Answer with the comparison and every histogram."""
     beside = _look(request).beside
     if beside is None:
-        return compared(request)
+        return _nothing(request)
     verdict = beside.verdict
     drawn = [beside.histogram(each.column) for each in verdict.findings]
     told = Compared(
@@ -90,8 +90,15 @@ def as_csv(request: Request) -> Response:
     """Answer with a row per column, the farthest apart first."""
     beside = _look(request).beside
     if beside is None:
-        return compared(request)
+        return _nothing(request)
     return attached("compare", _HEADER, [_row(beside, each) for each in beside.found("")])
+
+
+def _nothing(request: Request) -> Response:
+    """Say on the page why there is no file."""
+    page = compared(request)
+    page.status_code = max(page.status_code, 404)
+    return page
 
 
 def _look(request: Request) -> _Looked:

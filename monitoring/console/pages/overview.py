@@ -80,12 +80,16 @@ def entry(request: Request) -> HTMLResponse:
     found = next((each for each in history if each.number == number), None)
     if number is None or found is None:
         raise HTTPException(404, f"The ledger has no entry {told[:20]}; it has {len(history)}.")
-    made = [kept for kept in sources.decisions() if kept.decision.promote]
-    decision = next(
-        (k for k in made if k.decision.version == found.version and found.kind == "retrain"), None
+    promoted = [kept for kept in sources.decisions() if kept.decision.promote]
+    made = next((kept for kept in promoted if kept.decision.version == found.version), None)
+    return render(
+        request,
+        "entry.html",
+        entry=found,
+        decision=made if found.kind == "retrain" else None,
+        metric=None if made is None else next(iter(made.decision.challenger_scores), None),
+        following=next((each for each in history if each.number == number + 1), None),
     )
-    following = next((each for each in history if each.number == number + 1), None)
-    return render(request, "entry.html", entry=found, decision=decision, following=following)
 
 
 def audit(request: Request) -> HTMLResponse:

@@ -156,8 +156,10 @@ def _chosen(columns: Sequence[Multiple], show: str, query: str, *, whole: bool) 
 
 def _promised(sources: Sources, watch: Watch) -> float | None:
     """Give the champion's score when it was promoted."""
-    own = [each for each in sources.ledger.history() if each.version == watch.version and each.score]
-    return own[0].score if own and watch.version is not None else None
+    if watch.version is None:
+        return None
+    own = (each.score for each in sources.ledger.history() if each.version == watch.version)
+    return next((score for score in own if score is not None), None)
 
 
 def _before_and_now(drawn: Histogram | None) -> list[float | None]:

@@ -1,5 +1,6 @@
 """Asking why an answer was given: of a process of its own, for no model runs in the console."""
 
+import hashlib
 import subprocess
 import sys
 from collections import OrderedDict
@@ -33,9 +34,10 @@ class Asking:
     def why(self, asked: Asked) -> Reasons:
         """Explain an answer, which may take seconds; where nobody can, that is said in a sentence."""
         question = msgspec.json.encode(asked)
+        key = hashlib.sha256(question).digest()  # a row may hold long texts
         with self._places:
-            if (kept := self._kept.get(question)) is not None:
-                self._kept.move_to_end(question)
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
                 return kept
             others = self._asked
             if others >= _AT_ONCE + self._settings.explain_waiting:
@@ -51,7 +53,7 @@ class Asking:
                 self._asked -= 1
         if found.unknown is None:
             with self._places:
-                self._kept[question] = found
+                self._kept[key] = found
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
         return found

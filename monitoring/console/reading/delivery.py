@@ -5,9 +5,8 @@ from typing import Any
 
 import msgspec
 
-from monitoring.notices import automations
+from monitoring.notices import NOT_SENT, SENT, automations
 
-_SENT, _NOT_SENT = "prefect.automation.action.executed", "prefect.automation.action.failed"
 _MOST = 50
 """Prefect gives no more events at once."""
 
@@ -44,11 +43,11 @@ def undelivered(ask: Callable[[str, str, Any, object], Any], project: str) -> li
     if not told:
         return []
     ids = [f"prefect.automation.{each.id}" for each in made]
-    wanted = {"event": {"name": [_SENT, _NOT_SENT]}, "resource": {"id": ids}}
+    wanted = {"event": {"name": [SENT, NOT_SENT]}, "resource": {"id": ids}}
     page: _Page = ask("POST", "/events/filter", _Page, {"filter": wanted, "limit": _MOST})
-    last: dict[str, str] = {}
+    last: dict[str, tuple[str, str]] = {}
     for event in page.events:  # newest first
         for each in event.related:
-            if each.role == "block" and each.id in told:
-                last.setdefault(each.name, event.event)
-    return sorted(name for name, became in last.items() if became == _NOT_SENT)
+            if each.role == "block" and each.id in told:  # blocks of two types may have one name
+                last.setdefault(each.id, (each.name, event.event))
+    return sorted(name for name, became in last.values() if became == NOT_SENT)

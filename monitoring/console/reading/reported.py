@@ -73,6 +73,8 @@ def headline(report: Watch, lasting: Mapping[str, int]) -> str:
 
 
 def _far(moved: Moved) -> str:
+    if moved.what == "together":  # how well a classifier tells windows apart is no share of rows
+        return moved.words or moved.column
     far = f"{moved.column} moved"
     if moved.effect is not None:
         far += f" in {percent(moved.effect)} of rows"

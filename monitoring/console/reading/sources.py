@@ -15,6 +15,7 @@ from data.releases import WorkerStatus, read_statuses
 from data.store import Store
 from keepfit.errors import ServiceUnavailable
 from keepfit.settings import Settings
+from keepfit.spec import is_storable
 from monitoring.console.reading.asking import Asking
 from monitoring.console.reading.flowruns import FlowRuns, signed_in_client
 from monitoring.console.reading.watches import Watch, Watches, drawn_page
@@ -73,7 +74,7 @@ class Sources:
 
     def decision(self, key: str) -> KeptDecision | None:
         """Return one decision."""
-        return kept_decision(self.store, self.project, key)
+        return kept_decision(self.store, self.project, key) if is_storable(key) else None
 
     def workers(self, at: datetime) -> list[WorkerStatus]:
         """Return what each worker seen in the last seconds serves."""

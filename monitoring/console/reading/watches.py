@@ -54,11 +54,6 @@ class Drifted(Struct, frozen=True):
         return "; ".join(self.reasons).removeprefix("cannot say: ")
 
     @property
-    def farthest(self) -> Moved | None:
-        """The column of which the largest share of rows moved."""
-        return max(self.findings, key=lambda found: found.effect or 0.0, default=None)
-
-    @property
     def foremost(self) -> Moved | None:
         """The column that comes first: of those that drifted, else of all, the one that moved farthest."""
         single = [found for found in self.findings if found.what != "together"]

@@ -100,14 +100,14 @@ def presets(watches: Sequence[Watch], chosen: Watch | None) -> list[Preset]:
     """Offer what goes with one watch, the last where none is chosen."""
     watch = chosen or next((each for each in reversed(watches) if each.windows is not None), None)
     now = None if watch is None else window_of(watch)
-    if watch is None or now is None or watch.windows is None:
+    if watch is None or now is None or watch.windows is None or now.count > MOST_DAYS:
         return []
     offered = [
         Preset(f"{now.words}, beside the same number of days before it", by_dates(_before(now), now)),
         Preset(f"{now.words}, beside the same weeks a year before", by_dates(now.earlier(_YEAR), now)),
     ]
     reference = _whole(watch.windows.reference, None)
-    if reference is not None:
+    if reference is not None and reference.count <= MOST_DAYS:
         offered.insert(
             0, Preset(f"{now.words}, beside the reference that it was judged by", by_dates(reference, now))
         )

@@ -97,6 +97,8 @@ class Career:
             return f"{name} was champion for {counted(max(1, round(days)), 'day')}{times}."
         if self.entries:
             return f"{name} was to be champion, and was taken back."
+        if self.made is not None and self.made.decision.rehearsal:
+            return f"{name} was made in a rehearsal, and was never champion."
         return f"{name} was refused, and was never champion."
 
 

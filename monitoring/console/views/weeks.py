@@ -71,6 +71,9 @@ def see(sources: Sources, query: Mapping[str, str]) -> Seen:
     def within(at: datetime) -> bool:
         return span is not None and span[0] <= at <= span[1]
 
+    def meets(chapter: Chapter) -> bool:
+        return span is not None and chapter.at <= span[1] and (chapter.until or chapter.at) >= span[0]
+
     shown, reigned = [watch for watch in watches if within(watch.as_of)], reigns(history)
     told = story(watches, history, decisions)
     return Seen(
@@ -80,7 +83,7 @@ def see(sources: Sources, query: Mapping[str, str]) -> Seen:
         points(shown, metric),
         [each for each in reigned if span is not None and each.within(*span)],
         [mark for mark in marks if within(mark.at)],
-        [chapter for chapter in told if within(chapter.until or chapter.at)],
+        [chapter for chapter in told if meets(chapter)],
         span,
         fault,
         watches[-1].as_of if watches else None,
