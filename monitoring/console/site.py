@@ -107,6 +107,7 @@ _REFUSALS = {
     403: ("Not from here", ""),
     404: ("Not found", "There is no page at this address."),
     405: ("Not like this", "This address only takes a form of the console."),
+    503: ("Not now", ""),
     422: ("Something is missing", ""),
 }
 

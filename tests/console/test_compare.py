@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from data.store import Batch
+from monitoring.console.pages import compared as pages
 from monitoring.console.reading.watches import Span, Spans, Watch
 from monitoring.console.views.asked_spans import Days, asked_spans, presets, window_of
 from tests.console.opening import opened
@@ -158,3 +159,14 @@ def test_of_nothing_there_is_no_file(tmp_path: Path, ending: str) -> None:
     with opened(Year(tmp_path)) as console:
         assert console.get(f"/compare.{ending}").status_code == 404
         assert console.get(f"/compare.{ending}?a=x").status_code == 422
+
+
+def test_beside_two_comparisons_that_are_under_way_a_third_is_asked_to_come_again(
+    predicted: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_WAIT_S", 0.01)
+    with pages._PLACES, pages._PLACES:
+        answer = predicted.get(f"/compare?{BOTH}")
+    assert answer.status_code == 503
+    assert "Others compare at this moment; open this page again in a few seconds." in answer.text
+    assert predicted.get(f"/compare?{BOTH}").status_code == 200

@@ -66,8 +66,8 @@ def test_its_log_loss_is_that_of_the_true_class() -> None:
 
 def test_a_value_is_above_or_below_its_label_and_neither_right_nor_wrong() -> None:
     assert how((12.5,), "regression", 10.0) == how((12.5,), "regression", 10)
-    assert how((12.5,), "regression", 10.0).words == "2.5000 above the label"
-    assert how((12.5,), "regression", 13.0).words == "0.5000 below the label"
+    assert how((12.5,), "regression", 10.0).words == "the answer is 2.5000 above the label"
+    assert how((12.5,), "regression", 13.0).words == "the answer is 0.5000 below the label"
     assert how((12.5,), "regression", 13.0).right is None
 
 

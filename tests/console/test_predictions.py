@@ -84,7 +84,7 @@ def test_the_page_says_what_was_answered_and_how_far_off_it_was(kept: Kept) -> N
     page = kept.get(ONE).text
     assert "<h1>Answered 30,733 for delay</h1>" in page
     assert '<a href="/models/3">version 3</a>' in page
-    assert "Its label is 30700 33 above the label" in page
+    assert "Its label is 30700: the answer is 33 above the label" in page
     assert "24 hours after" in page or "1 day after" in page
     assert "says something else" in page
     assert f"<code>{'t' * 32}</code>" in page

@@ -67,7 +67,7 @@ def test_a_decision_of_another_day_is_not_the_watch_s() -> None:
     told = story([watch(0, reason=ASKED)], [], [decision(1)])
     assert words(told) == [
         ["a retrain was asked for: asked", "version 7 refused: no proof"],
-        ["a retrain was asked for: the data drifted", "no decision about it is kept"],
+        ["a retrain was asked for: the data drifted", "no decision about it is kept so far"],
     ]
 
 

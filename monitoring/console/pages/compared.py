@@ -1,9 +1,11 @@
 """Any two spans of days beside each other: what moved between them, and how the answers did in each."""
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 from msgspec import Struct
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -19,6 +21,9 @@ from monitoring.histograms import Histogram
 
 _SHOWN = 24
 """Columns that are drawn unless more are asked for."""
+_PLACES = BoundedSemaphore(2)
+_WAIT_S = 10.0
+"""Two years of many columns take seconds of a core: no more of them at once, whoever asks."""
 _HEADER = ("column", "drift", "effect", "p_value", "words", "missing_a", "missing_b")
 
 
@@ -105,8 +110,14 @@ def _look(request: Request) -> _Looked:
     sources = console_of(request).sources
     watches = sources.watches()
     asked = asked_spans(request.query_params, watches)
-    beside = None if asked.sides is None else set_beside(sources, asked.sides)
-    return _Looked(asked, watches, beside)
+    if asked.sides is None:
+        return _Looked(asked, watches, None)
+    if not _PLACES.acquire(timeout=_WAIT_S):
+        raise HTTPException(503, "Others compare at this moment; open this page again in a few seconds.")
+    try:
+        return _Looked(asked, watches, set_beside(sources, asked.sides))
+    finally:
+        _PLACES.release()
 
 
 def _row(beside: Beside, found: Finding) -> list[Any]:

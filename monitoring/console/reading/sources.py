@@ -68,7 +68,7 @@ class Sources:
         """Where each watch left what it found."""
         return self.settings.reports(self.project)
 
-    def decisions(self, limit: int = 500) -> list[KeptDecision]:
+    def decisions(self, limit: int = 2000) -> list[KeptDecision]:
         """Return the last decisions, newest first."""
         return kept_decisions(self.store, self.project, limit)
 

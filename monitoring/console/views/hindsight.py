@@ -58,7 +58,8 @@ def judged(told: Given, label: Said) -> Judged:
             return Judged(None, "the label is no number")
         off = told.output - label.value
         side = "above" if off > 0 else "below"
-        return Judged(None, f"{number(abs(off))} {side} the label" if off else "exactly the label")
+        far = f"{number(abs(off))} {side}" if off else "exactly"
+        return Judged(None, f"the answer is {far} the label")
     truth = next((pair for pair in told.probabilities if shown_label(label) == str(pair[0])), None)
     if truth is None:
         return Judged(None, "the model knows no such class")

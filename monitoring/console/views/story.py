@@ -57,7 +57,7 @@ def story(
         parts, came = _found(watch, before), asked.pop(watch.as_of, [])
         parts += [_decided(kept, entries) for kept in came]
         if watch.reason is not None and not came:
-            parts.append(Part(None, "no decision about it is kept", parts[-1].link))
+            parts.append(Part(None, "no decision about it is kept so far", parts[-1].link))
         chapters.append(Chapter(watch.as_of, tuple(parts)))
         before = watch
     for kept in chain(alone, *asked.values()):
