@@ -58,7 +58,7 @@ def measure_beside(year: Year, browser: Browsed, rounds: int, table: KnownTable)
                 continue
             served.rest()
             sides.append(_Side(each.name, served, each.ready, pages))
-            table.note(f"{each.name} is ready {served.ready_s:.0f} s after its start")
+            table.note(f"{each.name} answers {served.ready_s:.0f} s after its start")
         for question in _PAGES:
             _ask(question, [side for side in sides if question in side.pages], browser, rounds, table)
 

@@ -31,6 +31,8 @@ _HUNG = 12
 _FILES = ("html", "json", "csv")
 _END = Sight("This page was made")
 """What stands at the end of each."""
+_EMPTY = "/health/live"
+"""No page, opened as one: what is left is the browser's own time."""
 
 
 @dataclass
@@ -68,6 +70,7 @@ def measure(options: Options) -> KnownTable:
             f"{_TIMES * options.rounds}, beside others of {options.rounds}",
             "`first`: the same, where it is the first page that is asked of a console that has just started; "
             "while Prefect hangs the first answer",
+            f"{_EMPTY} is a line of text, opened as a page: what it takes is the browser's own",
             "`server`: the answer without a browser; `CPU`: what the server worked for it",
             "goal: the medians of there and load, and the first, within 300 ms; of a file that of server",
             *NOTES,
@@ -103,7 +106,7 @@ def _add(table: KnownTable, path: str, opened: Opened) -> None:
 
 def _measured(year: Year, browser: Browsed, options: Options) -> Generator[tuple[str, Opened]]:
     """Open the pages in turns, and give each with what was measured of it once all turns are over."""
-    found = {path: Opened() for path in pages(year)}
+    found = {path: Opened() for path in (*pages(year), _EMPTY)}
     for path in pages(year)[: 1 if options.quick else _FIRST]:
         with console_on(year) as console:
             look = _look(browser, f"{at(console)}{path}", found[path])
@@ -124,7 +127,7 @@ def _measured(year: Year, browser: Browsed, options: Options) -> Generator[tuple
 
 def _look(browser: Browsed, url: str, opened: Opened) -> Look | None:
     try:
-        return browser.open(url, _END)
+        return browser.open(url, Sight("") if url.endswith(_EMPTY) else _END)
     except NotServed as fault:
         opened.fault = str(fault)
         return None
