@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from monitoring.console.pages import watched
 from monitoring.console.reading.reported import headline, read_columns, read_report, spells
 from monitoring.console.reading.watches import Watches
 from monitoring.histograms import Histogram, of_names, of_numbers
@@ -159,6 +160,19 @@ def test_the_list_says_what_moved_most_and_is_cut_to_what_drifted(console: httpx
     assert drifted.count('<th scope="row"') == 2
     assert "All (19)" in every
     assert 'distance<span class="rests">32 % of rows</span>' in drifted
+
+
+def test_a_long_list_leads_from_the_newest_to_the_earlier_reports(
+    console: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "_LISTED", 15)
+    newest = console.get("/reports").text
+    assert newest.count('<th scope="row"') == 15
+    (earlier,) = re.findall(r'href="(/reports\?before=[^"]+)">Earlier reports', newest)
+    rest = console.get(earlier).text
+    assert rest.count('<th scope="row"') == 4
+    assert "The newest reports" in rest
+    assert "Earlier reports" not in rest
 
 
 def test_a_column_has_drifted_since_the_watches_in_a_row_before(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ REPORT_POLICY = (
     "frame-ancestors 'self'"
 )
 _SHOW = ("most", "moved", "all")
+_LISTED = 100
 _ONLY = ("all", "drift", "alarm")
 _HEADER = (
     *("column", "drift", "effect", "p_value", "what", "words", "watches_in_a_row"),
@@ -41,13 +42,19 @@ _HEADER = (
 
 
 def reports(request: Request) -> HTMLResponse:
-    """Show every watch that left a report, newest first; as asked, only those with drift or an alarm."""
+    """Show the watches that left a report, newest first; as asked, only those with drift or an alarm."""
     watches = console_of(request).sources.watches()[::-1]
     kept = {"all": watches, "drift": [w for w in watches if w.verdict.drift]}
     kept["alarm"] = [w for w in watches if w.verdict.drift or w.alarms or w.person or w.reason]
     only = _one_of(_ONLY, request.query_params.get("only"))
     counts = {name: len(found) for name, found in kept.items()}
-    return render(request, "reports.html", watches=kept[only], only=only, counts=counts)
+    before = request.query_params.get("before", "")
+    found = [watch for watch in kept[only] if not before or watch.name < before]
+    shown = found[:_LISTED]
+    earlier = shown[-1].name if len(found) > _LISTED else None
+    return render(
+        request, "reports.html", watches=shown, only=only, counts=counts, before=before, earlier=earlier
+    )
 
 
 def report(request: Request) -> HTMLResponse:

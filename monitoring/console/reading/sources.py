@@ -19,6 +19,7 @@ from keepfit.spec import is_storable
 from monitoring.console.reading.asking import Asking
 from monitoring.console.reading.flowruns import FlowRuns, signed_in_client
 from monitoring.console.reading.watches import Watch, Watches, drawn_page
+from monitoring.drift.verdicts import DriftVerdict
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Sources:
     def flow_runs(self) -> FlowRuns:
         """What Prefect runs."""
         return FlowRuns(self.settings.prefect_url, self.project, signed_in_client(self.settings))
+
+    @cached_property
+    def judged(self) -> dict[tuple[bytes, ...], DriftVerdict]:
+        """What comparisons of days came to lately, by what was compared."""
+        return {}
 
     @property
     def reports(self) -> Path:

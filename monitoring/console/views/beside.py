@@ -20,6 +20,8 @@ from monitoring.drift.verdicts import DriftVerdict, Finding, Limits
 from monitoring.histograms import Histogram, of_names, of_numbers
 
 _MANY_COLUMNS = 40
+_REMEMBERED = 16
+"""Verdicts: a search among the columns, and the same as a file, ask for one again."""
 _FEWER = 199
 """Permutations where there are many columns: enough for a p-value below 0.01, and done while one waits."""
 _ONE = int(grid.cells(np.array([1.0]))[0])
@@ -72,7 +74,7 @@ def set_beside(sources: Sources, days: tuple[Days, Days]) -> Beside:
     kept = read_days(sources.store, sources.project, [each.numbers for each in days])
     first, second = kept.spans
     wide = len(first.columns) > _MANY_COLUMNS
-    verdict = judge_days(first, second, Limits(resamples=_FEWER) if wide else Limits())
+    verdict = _judged(sources, first, second, Limits(resamples=_FEWER) if wide else Limits())
     watches, history = sources.watches(), sources.ledger.history()
     last = [_within(each, watches) for each in days]
     sides = [
@@ -88,6 +90,21 @@ def set_beside(sources: Sources, days: tuple[Days, Days]) -> Beside:
         _remarks(days, kept, wide=wide, sure=verdict.p_value is not None),
         (first, second),
     )
+
+
+def _judged(sources: Sources, first: DayCounts, second: DayCounts, limits: Limits) -> DriftVerdict:
+    """Judge two spans, or remember it: what a day holds only grows, so the same counts are the same rows."""
+    asked = (
+        *(bytes(part) for each in (first, second) for part in (each.days, each.rows)),
+        " ".join(first.columns).encode(),
+    )
+    known = sources.judged.get(asked)
+    if known is None:
+        known = judge_days(first, second, limits)
+        while len(sources.judged) >= _REMEMBERED:
+            sources.judged.pop(next(iter(sources.judged), ()), None)
+        sources.judged[asked] = known
+    return known
 
 
 def histogram_of(name: str, before: Sparse, after: Sparse) -> Histogram | None:
