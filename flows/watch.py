@@ -57,9 +57,9 @@ def watch(project: str, as_of: datetime | None = None) -> Watched:
         f"{plain(sentence)}\n\n{link(loop, 'The report', f'/reports/{folder.name}')}",
         sentence,
     )
-    tell(loop, news_of_watch(assessment.judged, sources, folder), known_at)
     if assessment.judged.reason is not None:
         _ask_for_retrain(loop.name, project, assessment.judged.reason.evidence, known_at)
+    tell(loop, news_of_watch(assessment.judged, sources, folder), known_at)
     return Watched(assessment.judged, written, sentence)
 
 
