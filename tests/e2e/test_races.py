@@ -16,7 +16,7 @@ from flows.rollback import rollback
 from keepfit.settings import ROOT, Settings
 from tests.e2e.worlds import LATER, MOVED, World, eventually, world_on
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def first(world: World) -> None:

@@ -17,7 +17,7 @@ from keepfit.errors import RegistryUnavailable
 from keepfit.settings import Settings
 from tests.e2e.worlds import LATER, MOVED, World
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 PATIENCE_S = 2
 """How long MLflow is waited for here, so that the tests take less than people do."""

@@ -23,7 +23,7 @@ from tasks.loop import Loop, open_loop
 from tests.control.little import free_port
 from tests.e2e.worlds import MOVED, PER_DAY, START, made, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
 
 DAYS = 21
 ROWS = DAYS * PER_DAY
@@ -79,7 +79,6 @@ def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         loop.store.close()
 
 
-@pytest.mark.long
 def test_every_kind_of_process_was_killed(replayed: Replayed) -> None:
     kinds = ["worker", "serving", "prefect", "mlflow", "runner", "console"]
     assert sorted(replayed.killed) == sorted(kinds)
@@ -99,7 +98,6 @@ def test_every_row_and_every_label_is_in_the_store_once(replayed: Replayed) -> N
     assert told == {row.prediction_id: 1 for row in rows}
 
 
-@pytest.mark.long
 def test_it_goes_on_from_the_last_step_that_was_over(replayed: Replayed) -> None:
     assert any(line.startswith("going on where it was interrupted") for line in replayed.lines)
     ends = [step["as_of"][:10] for step in replayed.summary["steps"]]
