@@ -22,7 +22,7 @@ _PAGES = {
 """A question, where the console answers it, and what then stands there."""
 NOTES = (
     "how it went: until something is drawn; MLflow draws its newest 10 runs then, the console the year",
-    "every watch: until the newest stands there; MLflow then has 100 of them, Evidently 10, the console all",
+    "every watch: until the newest stands there; MLflow then has 100 of them, Evidently 10, the console 100",
     "what the last watch found: metrics in MLflow, the verdict in Evidently, bars of columns in the console",
     "MLflow and Evidently are given no rows: their pages are of runs, versions and reports only",
 )
