@@ -26,6 +26,7 @@ from tests.making import loop as made_loop
 from tests.making import project
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.e2e,
     # Apprise imports it to know pictures.
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
