@@ -18,10 +18,10 @@ from prefect.exceptions import ObjectNotFound
 
 from control.addresses import AppriseAddress
 from keepfit.errors import ReceiverUnknown
+from monitoring.console.reading.flowruns import FLOWS
 from monitoring.notices import NOT_SENT, NOTICE, SENT, Notice, automations
 
 _ENDED = ("prefect.flow-run.Failed", "prefect.flow-run.Crashed")
-_FLOWS = ("feedback", "watch", "retrain", "rollback")
 _QUIET = timedelta(days=1)
 """A flow that fails again and again is told of once in that time: feedback runs every five minutes."""
 _LAST = 50
@@ -127,7 +127,7 @@ def _wanted(project: str, console: str, blocks: Sequence[UUID]) -> list[Automati
         expect=set(_ENDED),
         match_related={
             "prefect.resource.role": "deployment",
-            "prefect.resource.name": [f"{project}-{flow}" for flow in _FLOWS],
+            "prefect.resource.name": [f"{project}-{flow}" for flow in FLOWS],
         },
         for_each={"related:deployment:prefect.resource.name"},
         within=_QUIET,

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -228,6 +229,11 @@ class Settings:
     def reports(self, project: str) -> Path:
         """Where the pages and verdicts of `watch` are."""
         return self.home / "reports" / project
+
+
+def report_name(as_of: datetime) -> str:
+    """Name what a watch leaves: its folder below `Settings.reports`, and its address in the console."""
+    return f"{as_of.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
 
 
 def code_commit() -> str:

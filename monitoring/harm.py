@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keepfit.scores import metric_words
+from keepfit.scores import is_loss, metric_words
 from keepfit.spec import Project
 from monitoring.binning import OUTSIDE, Bins, bins_of
 from monitoring.drift.columns import answer_names, label_name
@@ -217,7 +217,7 @@ def _is_harmful(
 
 def _told(project: Project, column: str, before: float, interval: tuple[float, float, float]) -> str:
     change, low, high = interval
-    sign = -1 if project.primary.startswith("neg_") else 1
+    sign = -1 if is_loss(project.primary) else 1
     ends = sorted((before + low, before + high), key=lambda value: sign * value)
     between = f"{spoken(project, ends[0])} to {spoken(project, ends[1])}"
     after = f"{spoken(project, before)} -> {spoken(project, before + change)} ({between})"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from data.examples import Examples
-from keepfit.scores import said
+from keepfit.scores import is_loss, said
 from keepfit.spec import Project
 from monitoring.resampling import decomposed
 from monitoring.scoring import Numbers, answers, as_scored
@@ -142,7 +142,7 @@ def serial(influences: list[Numbers]) -> float:
 
 def margin_of(project: Project, value: Numbers | float, part: float) -> Numbers:
     """Tell what `part` of the way from a value to the best one is: 0 for losses, 1 for other metrics."""
-    best = 0.0 if project.primary.startswith("neg_") else 1.0
+    best = 0.0 if is_loss(project.primary) else 1.0
     return np.asarray(part * np.abs(best - value))
 
 

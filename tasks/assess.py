@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from data.matching import count_labels
 from data.promotions import Promotion
 from data.spans import read_profiles
 from keepfit.errors import ServiceUnavailable, VersionNotFound
+from keepfit.settings import report_name
 from keepfit.spec import Project
 from monitoring.drift import DriftVerdict, cannot_say, judge_examples
 from monitoring.harm import harm_of_drift
@@ -182,7 +183,7 @@ def report(loop: Loop, assessment: Assessment) -> Report:
 
 def report_folder(loop: Loop, as_of: datetime) -> Path:
     """Say where the report of an as_of is; the same moment in another zone is the same report."""
-    return loop.settings.reports(loop.name) / f"{as_of.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
+    return loop.settings.reports(loop.name) / report_name(as_of)
 
 
 def _answered(bundle: Bundle, window: Examples) -> Examples:

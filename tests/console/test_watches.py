@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from monitoring.console.reading.watches import Watches, drawn_page
@@ -47,3 +48,12 @@ def test_no_address_leads_out_of_the_folder(tmp_path: Path) -> None:
     write_watch(tmp_path / "reports", START, verdict(0, 1, ("a",)))
     assert Watches(tmp_path / "reports" / "other").named(f"../{NAME}") is None
     assert drawn_page(tmp_path / "reports" / "other", f"../{NAME}") is None
+
+
+def test_a_watch_of_another_time_zone_has_the_address_of_its_folder(tmp_path: Path) -> None:
+    told = {"as_of": "2026-03-15T02:00:00+02:00"}
+    folder = tmp_path / "2026-03-15T000000Z"
+    folder.mkdir()
+    (folder / "verdict.json").write_text(json.dumps(told))
+    (watch,) = Watches(tmp_path).every()
+    assert watch.name == folder.name

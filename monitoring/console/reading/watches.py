@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from keepfit.settings import report_name
+
 _VERDICT, _PAGE = "verdict.json", "report.html"
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
 
@@ -173,7 +175,7 @@ class Watch(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The name of its folder, which is its address."""
-        return self.as_of.strftime("%Y-%m-%dT%H%M%SZ")
+        return report_name(self.as_of)
 
     @property
     def month(self) -> str:

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Literal
 
 from data.decisions import Decision, GateFound, KeptDecision
 from data.promotions import Promotion
-from keepfit.scores import metric_words
+from keepfit.scores import is_loss, metric_words
+from keepfit.settings import report_name
 from monitoring.console.figures.axes import Tick, value_span, value_ticks
 from monitoring.console.phrases import counted, number, shown
 from monitoring.console.reading.sources import Sources
@@ -85,7 +85,7 @@ def challenge(sources: Sources, kept: KeptDecision) -> Challenge:
     """Gather what is known of a decision."""
     decision = kept.decision
     entry = promoted(sources, kept)
-    name = f"{decision.as_of.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
+    name = report_name(decision.as_of)
     watched = decision.asked_by == "watch" and sources.watch(name) is not None
     return Challenge(
         kept,
@@ -171,7 +171,7 @@ def _failed(found: GateFound, decision: Decision, champion: str) -> str:
 def gate_row(found: GateFound, decision: Decision) -> GateRow:
     """Say a gate for people; a score that counts down from zero is the loss that it is."""
     metric = metric_words(found.metric or "")
-    limit = "at most" if (found.metric or "").startswith("neg_") else "at least"
+    limit = "at most" if is_loss(found.metric or "") else "at least"
     if found.name == "parity":
         asks = "It answers as the trained model does"
         largest = decision.grounds.parity_largest if decision.grounds else None

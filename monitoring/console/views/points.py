@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from msgspec import Struct
 
+from keepfit.settings import report_name
 from monitoring.console.phrases import shown
 from monitoring.console.reading.watches import Watch
 
@@ -39,7 +40,7 @@ class Point(Struct, frozen=True, dict=True):
     @cached_property
     def link(self) -> str:
         """Say where the watch's report is."""
-        return f"/reports/{self.as_of:%Y-%m-%dT%H%M%SZ}"
+        return f"/reports/{report_name(self.as_of)}"
 
 
 def metrics_of(watches: Sequence[Watch]) -> list[str]:
